@@ -1,0 +1,245 @@
+/**
+ * The closed list of problems this service can answer with (RFC 9457, `application/problem+json`).
+ *
+ * One code has one HTTP status, one title and one remedy; what happened in a particular case goes into `detail`.
+ * `retryable` says whether sending the very same request again can succeed.
+ */
+import { z } from "zod";
+
+interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+  /** What the caller can do about it, in one sentence. */
+  readonly remedy: string;
+  readonly retryable: boolean;
+}
+
+const kinds = {
+  // What was sent
+  invalid_request: {
+    status: 400,
+    title: "The request is not valid",
+    remedy: "Compare the request with /openapi.json; `errors` names each field that does not fit.",
+    retryable: false,
+  },
+  empty_body: {
+    status: 400,
+    title: "No image was sent",
+    remedy: "Send the image as multipart field `image` or as a raw body with an image content type.",
+    retryable: false,
+  },
+  image_too_large: {
+    status: 413,
+    title: "The image has too many bytes",
+    remedy: "Send at most 20 MiB in the request, or use /v1/uploads for files up to 200 MB.",
+    retryable: false,
+  },
+  image_too_many_pixels: {
+    status: 422,
+    title: "The image has too many pixels",
+    remedy: "Send an image within the pixel limit named in `detail`, without resampling where possible: crop it.",
+    retryable: false,
+  },
+  image_too_small: {
+    status: 422,
+    title: "The image is too small to analyse",
+    remedy: "Send an image of at least 64 pixels on its shorter side, as large as the original.",
+    retryable: false,
+  },
+  image_corrupt: {
+    status: 422,
+    title: "The image cannot be decoded",
+    remedy: "Open the file in a viewer to check that it is whole, then send it again.",
+    retryable: false,
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: "This file is not a supported image",
+    remedy: "Send JPEG, PNG, WebP, TIFF, AVIF or HEIC; render a PDF's pages to PNG at 200 dpi or more first.",
+    retryable: false,
+  },
+  // Who asks
+  unauthorized: {
+    status: 401,
+    title: "A valid API key is needed",
+    remedy: "Send `Authorization: Bearer omni_…` with a key that has not expired or been revoked.",
+    retryable: false,
+  },
+  forbidden: {
+    status: 403,
+    title: "This key may not do that",
+    remedy: "Use a key that has the scope named in `detail`.",
+    retryable: false,
+  },
+  rate_limited: {
+    status: 429,
+    title: "Too many requests",
+    remedy: "Wait for the seconds named in Retry-After; the RateLimit headers say what is left.",
+    retryable: true,
+  },
+  quota_exceeded: {
+    status: 429,
+    title: "The account's quota is used up",
+    remedy: "Wait for the quota's next period or ask for a larger one.",
+    retryable: true,
+  },
+  too_many_in_flight: {
+    status: 429,
+    title: "Too many analyses of this account are under way",
+    remedy: "Wait for some of them to end, then send this one again.",
+    retryable: true,
+  },
+  // What was asked for
+  not_found: {
+    status: 404,
+    title: "Nothing is found at this address",
+    remedy: "Check the id; an id of another account is answered in the same way.",
+    retryable: false,
+  },
+  method_not_allowed: {
+    status: 405,
+    title: "This address does not answer that method",
+    remedy: "Use one of the methods in the Allow header.",
+    retryable: false,
+  },
+  gone: {
+    status: 410,
+    title: "This analysis has expired or was deleted",
+    remedy: "Send the image again for a new analysis.",
+    retryable: false,
+  },
+  // What the service could not do
+  overloaded: {
+    status: 503,
+    title: "The service is at its limit",
+    remedy: "Send the request again after the seconds named in Retry-After.",
+    retryable: true,
+  },
+  storage_unavailable: {
+    status: 503,
+    title: "Object storage does not answer",
+    remedy: "Send the request again; nothing was accepted.",
+    retryable: true,
+  },
+  internal_error: {
+    status: 500,
+    title: "Something went wrong on our side",
+    remedy: "Send the request again; if it persists, report the `instance` value.",
+    retryable: true,
+  },
+  // How a job can fail after it was accepted
+  input_changed: {
+    status: 409,
+    title: "The stored input is not the one that was accepted",
+    remedy: "Send the image again.",
+    retryable: false,
+  },
+  input_unavailable: {
+    status: 502,
+    title: "The stored input could not be read",
+    remedy: "The job is tried again by itself.",
+    retryable: true,
+  },
+  output_unavailable: {
+    status: 502,
+    title: "The results could not be stored",
+    remedy: "The job is tried again by itself.",
+    retryable: true,
+  },
+  inference_crashed: {
+    status: 502,
+    title: "The inference process ended unexpectedly",
+    remedy: "The job is tried again by itself.",
+    retryable: true,
+  },
+  release_mismatch: {
+    status: 409,
+    title: "The runner serves another model release",
+    remedy: "The job is tried again by itself; deploy the edge and the runner from one release.",
+    retryable: true,
+  },
+  runner_busy: {
+    status: 429,
+    title: "The runner is at its limit",
+    remedy: "The job is tried again by itself after Retry-After.",
+    retryable: true,
+  },
+  runner_unavailable: {
+    status: 503,
+    title: "No GPU runner answers",
+    remedy: "The job is tried again by itself.",
+    retryable: true,
+  },
+  deadline_exceeded: {
+    status: 504,
+    title: "The analysis did not end in time",
+    remedy: "Send the image again later.",
+    retryable: true,
+  },
+  attempts_exhausted: {
+    status: 502,
+    title: "The analysis failed on every attempt",
+    remedy: "Send the image again later; if it persists, report the analysis id.",
+    retryable: true,
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+export type ProblemCode = keyof typeof kinds;
+
+export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = kinds;
+
+export const problemCode = z.enum(Object.keys(kinds) as [ProblemCode, ...ProblemCode[]]);
+
+/** The body of every refusal. */
+export const problemDocument = z.object({
+  type: z.string().meta({ example: "https://omni-iml.dev/problems/image_too_large" }),
+  title: z.string(),
+  status: z.int(),
+  code: problemCode,
+  detail: z.string(),
+  remedy: z.string(),
+  retryable: z.boolean(),
+  /** The request or job this is about; quote it in a report. */
+  instance: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type ProblemDocument = z.infer<typeof problemDocument>;
+
+/** An error that is meant for the caller. Its `cause` stays inside. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly code: ProblemCode;
+  readonly errors: ProblemDocument["errors"];
+  /** Seconds for `Retry-After`. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { cause?: unknown; errors?: ProblemDocument["errors"]; retryAfter?: number } = {},
+  ) {
+    super(detail, { cause: more.cause });
+    this.code = code;
+    this.errors = more.errors;
+    this.retryAfter = more.retryAfter;
+  }
+
+  get status(): number {
+    return problemKinds[this.code].status;
+  }
+
+  document(instance?: string): ProblemDocument {
+    const { status, title, remedy, retryable } = problemKinds[this.code];
+    return {
+      type: `https://omni-iml.dev/problems/${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      remedy,
+      retryable,
+      ...(instance === undefined ? {} : { instance }),
+      ...(this.errors === undefined ? {} : { errors: this.errors }),
+    };
+  }
+}

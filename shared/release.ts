@@ -1,0 +1,39 @@
+/** The manifest of a model release: `model/release/manifest.json`, written by the export, read by edge and runner. */
+import { z } from "zod";
+
+export const releaseManifest = z.object({
+  name: z.literal("omni-iml"),
+  version: z.string(),
+  /** Identifies model, pipeline and thresholds together; part of every cache key. */
+  release: z.string(),
+  precision: z.literal("fp32"),
+  licence: z.string(),
+  model: z.object({ file: z.string(), sha256: z.string(), bytes: z.int(), opset: z.int() }),
+  inputs: z.array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.string(), z.int()])) })),
+  outputs: z.array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.string(), z.int()])) })),
+  pipeline: z.object({
+    /** Side of a tile in pixels, a multiple of 32; images up to it in both directions are one tile. */
+    tile: z.int().multipleOf(32),
+    /** Pixels by which neighbouring tiles overlap; tile origins are multiples of 8. */
+    overlap: z.int().multipleOf(8),
+    /** Longer side of the view of the whole image, a multiple of 32, and its weight against the tiles in the blended map. */
+    view: z.object({ size: z.int().multipleOf(32), weight: z.number().min(0).max(1) }),
+    /** How many tiles decide the modality of the whole image by their mean gate. */
+    gate_tiles: z.int().min(1),
+  }),
+  thresholds: z.object({
+    /** Probability from which a pixel counts as manipulated. */
+    pixel: z.number(),
+    /** Image score from which the verdict is `tampered`. */
+    tampered: z.number(),
+    /** Image score up to which the verdict is `no_tampering_detected`; between the two it is `inconclusive`. */
+    clear: z.number(),
+    /** Regions with less of the image's area are dropped. */
+    region_area_fraction: z.number(),
+  }),
+  /** Logistic on map quantiles, area above threshold, log10 of megapixels and the network's own score (see model/omni_iml/calibration). */
+  score: z.object({ features: z.array(z.string()), weights: z.array(z.number()), bias: z.number() }),
+  training: z.record(z.string(), z.unknown()),
+  figures: z.record(z.string(), z.unknown()),
+});
+export type ReleaseManifest = z.infer<typeof releaseManifest>;
