@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+import { meanInterval } from "./bootstrap.ts";
+
+describe("meanInterval", () => {
+  it("has no width where all values are the same", () => {
+    expect(meanInterval([0.4, 0.4, 0.4])).toEqual({
+      mean: expect.closeTo(0.4, 12),
+      low: expect.closeTo(0.4, 12),
+      high: expect.closeTo(0.4, 12),
+    });
+  });
+
+  it("is as wide as theory has it: ±1.96 standard errors of a fair coin thrown 100 times", () => {
+    const interval = meanInterval(Array.from({ length: 100 }, (_, i) => i % 2));
+    expect(interval?.mean).toBe(0.5);
+    expect(interval?.low).toBeCloseTo(0.5 - 1.96 * 0.05, 1);
+    expect(interval?.high).toBeCloseTo(0.5 + 1.96 * 0.05, 1);
+  });
+
+  it("is the same on every run", () => {
+    const values = [0.1, 0.9, 0.3, 0.35, 0.7];
+    expect(meanInterval(values)).toEqual(meanInterval(values));
+  });
+
+  it("has nothing to say about nothing", () => {
+    expect(meanInterval([])).toBeNull();
+  });
+});
