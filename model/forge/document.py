@@ -1,11 +1,342 @@
-"""document: not yet its own forgers; photographs' manipulations serve."""
+"""Manipulations of documents: change, copy, erase and insert characters, words, stamps and signatures.
 
-from .natural import forge  # noqa: F401
+Masks are the boxes of the text that was changed, as annotators of document sets draw them; of stamps and
+signatures, their ink with its surroundings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from . import natural
+from .forgery import Forgery, Unforgeable, Workbench, visible_change
+from .lettering import (
+    ERASERS,
+    altered_text,
+    blurred_to,
+    coverage,
+    draw_font,
+    erased,
+    ink_and_ground,
+    ink_mask,
+    inked,
+    steepness,
+)
+from .page import PEN_INKS, STAMP_INKS, render_page, signature, stamp, value
+from .pool import Photo, Window, resize
+
+KINDS = {
+    "text_replace": 0.27,
+    "text_copy": 0.27,
+    "text_splice": 0.11,
+    "text_erase": 0.12,
+    "text_insert": 0.12,
+    "mark_insert": 0.06,
+    "splice": 0.02,
+    "copy_move": 0.015,
+    "removal": 0.015,
+}
+RENDERED_SHARE = 0.5
+LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a crop would hold a few letters
+LEAST_CHANGE = 6.0
+
+Box = tuple[int, int, int, int]
 
 
-def photo(bench, rng, size):
+@dataclass(frozen=True)
+class Word:
+    """A word on the page: its box and its characters' boxes (x0, y0, x1, y1), and its text where known."""
+
+    box: Box
+    characters: tuple[Box, ...]
+    text: str
+
+    @property
+    def height(self) -> int:
+        return self.box[3] - self.box[1]
+
+
+def photo(bench: Workbench, rng: np.random.Generator, size: int) -> Photo:
+    """A receipt of the pool or a page rendered here."""
+    if rng.random() < RENDERED_SHARE or size > 448:
+        return bench.made(rng, "page", render_page)
     return bench.photo(rng, "document", size)
 
 
-def largest_scale(rng, photo, size):
-    return 1.0
+def largest_scale(rng: np.random.Generator, photo: Photo, size: int) -> float:
+    """Lines no higher than LINE_HEIGHT."""
+    if not len(photo.quads):
+        return 1.0
+    heights = photo.quads[:, 3, 1] - photo.quads[:, 0, 1]
+    return float(min(1.0, LINE_HEIGHT / max(1.0, float(np.median(heights)))))
+
+
+def words_of(window: Window) -> list[Word]:
+    """Words in the window: every text line cut where its ink leaves gaps."""
+    height, width = window.pixels.shape[:2]
+    grey = cv2.cvtColor(window.pixels, cv2.COLOR_RGB2GRAY)
+    words = []
+    for quad, text in zip(window.quads, window.words, strict=True):
+        (x0, y0), (x1, y1) = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
+        if x0 < 2 or y0 < 2 or x1 > width - 2 or y1 > height - 2:
+            x0, y0, x1, y1 = max(2, x0), max(2, y0), min(width - 2, x1), min(height - 2, y1)
+            text = ""
+        if x1 - x0 < 8 or y1 - y0 < 6:
+            continue
+        words += _split_line(grey, (int(x0), int(y0), int(x1), int(y1)), text)
+    return words
+
+
+def _split_line(grey: np.ndarray, box: Box, text: str) -> list[Word]:
+    x0, y0, x1, y1 = box
+    part = grey[y0:y1, x0:x1]
+    if np.percentile(part, 98) - np.percentile(part, 2) < 30:
+        return []
+    ink = ink_mask(part)
+    rows = np.flatnonzero(ink.sum(axis=1) > 0)
+    if len(rows) < 4:
+        return []
+    top, bottom = y0 + int(rows[0]), y0 + int(rows[-1]) + 1
+    runs = _runs(ink.any(axis=0))
+    gap = max(2.0, 0.28 * (bottom - top))
+    groups: list[list[tuple[int, int]]] = []
+    for run in runs:
+        if groups and run[0] - groups[-1][-1][1] <= gap:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    texts = text.split() if len(text.split()) == len(groups) else [""] * len(groups)
+    words = []
+    for group, label in zip(groups, texts, strict=True):
+        characters = tuple((x0 + a, top, x0 + b, bottom) for a, b in group)
+        words.append(Word((characters[0][0], top, characters[-1][2], bottom), characters, label))
+    return [word for word in words if word.box[2] - word.box[0] >= 4 and word.height >= 5]
+
+
+def _runs(filled: np.ndarray) -> list[tuple[int, int]]:
+    """(start, end) of the runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], filled.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str | None = None) -> Forgery:
+    """One to four edits of one kind."""
+    kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    if kind not in _EDITS:
+        return natural.forge(window, bench, rng, kind)
+    words = words_of(window)
+    if not words:
+        raise Unforgeable("no text in the window")
+    count = 1 if kind == "mark_insert" else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))
+    frame, mask = window.pixels, np.zeros(window.pixels.shape[:2], bool)
+    operations, donor = [], ""
+    for _ in range(count * 3):
+        if len(operations) == count:
+            break
+        try:
+            edited, changed, operation, donor_key = _EDITS[kind](window, frame, words, bench, rng)
+        except Unforgeable:
+            continue
+        if (changed & mask).any() or visible_change(frame, edited, changed) < (1.5 if kind == "text_erase" else LEAST_CHANGE):
+            continue
+        frame, mask, donor = edited, mask | changed, donor_key or donor
+        operations.append(operation)
+    if not operations:
+        raise Unforgeable(f"no {kind} that shows")
+    return Forgery(frame, mask, kind, tuple(operations), donor)
+
+
+def _grown(box: Box, shape: tuple[int, ...], by: int = 2) -> Box:
+    return max(0, box[0] - by), max(0, box[1] - by), min(shape[1], box[2] + by), min(shape[0], box[3] + by)
+
+
+def _box_mask(shape: tuple[int, ...], box: Box) -> np.ndarray:
+    mask = np.zeros(shape[:2], bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+def _unit(rng: np.random.Generator, words: list[Word]) -> tuple[Box, str, Word]:
+    """A word, or some characters of one, with its text where known."""
+    word = words[rng.integers(len(words))]
+    if len(word.characters) >= 2 and rng.random() < 0.45:
+        count = int(rng.integers(1, min(4, len(word.characters)) + 1))
+        first = int(rng.integers(0, len(word.characters) - count + 1))
+        chosen = word.characters[first : first + count]
+        matching = len(word.text) == len(word.characters)
+        text = word.text[first : first + count] if matching else ""
+        return (chosen[0][0], chosen[0][1], chosen[-1][2], chosen[0][3]), text, word
+    return word.box, word.text, word
+
+
+def _lettered(
+    frame: np.ndarray, box: Box, text: str, like: np.ndarray, ink_height: float, rng: np.random.Generator, font: str
+) -> tuple[np.ndarray, Box]:
+    """The frame with text in a box's place, its left and its middle kept, ink and sharpness like those of `like`."""
+    colour, ground, contrast = ink_and_ground(like)
+    if contrast < 15:
+        raise Unforgeable("no ink to match")
+    ink = coverage(text, font, ink_height)
+    height, width = frame.shape[:2]
+    pad = 2
+    ink = np.pad(ink, pad)
+    ink = blurred_to(ink, steepness(cv2.cvtColor(np.ascontiguousarray(like), cv2.COLOR_RGB2GRAY)) * rng.uniform(0.85, 1.15))
+    ink = np.clip(ink * (1 + 0.25 * (rng.random() < 0.5)), 0, 1)  # print spreads: thin strokes come out full
+    x = box[0] - pad
+    y = round((box[1] + box[3]) / 2 - ink.shape[0] / 2)
+    if x < 0 or y < 0 or x + ink.shape[1] > width or y + ink.shape[0] > height:
+        raise Unforgeable("text does not fit")
+    off = rng.normal(0, 4, 3).astype(np.float32)
+    result = frame.copy()
+    region = result[y : y + ink.shape[0], x : x + ink.shape[1]]
+    result[y : y + ink.shape[0], x : x + ink.shape[1]] = inked(region, ink, np.clip(colour + off, 0, 255), rng)
+    return result, (x + pad, y + pad, x + ink.shape[1] - pad, y + ink.shape[0] - pad)
+
+
+def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    box, text, word = _unit(rng, words)
+    area = _grown(box, frame.shape, 1)
+    like = frame[word.box[1] : word.box[3], word.box[0] : word.box[2]]
+    new = altered_text(rng, text) if text else value(rng)
+    if not text:  # length unknown: as many characters as the box holds
+        new = new.replace(" ", "")[: max(1, round((box[2] - box[0]) / (0.55 * (box[3] - box[1]))))] or "0"
+    method = str(rng.choice(ERASERS))
+    blank = erased(frame, area, method, rng)
+    font = draw_font(rng)
+    result, drawn = _lettered(blank, box, new, like, word.height * float(rng.uniform(0.92, 1.06)), rng, font)
+    if drawn[2] - drawn[0] > 1.8 * (box[2] - box[0]) + 12:
+        raise Unforgeable("new text too long")
+    both = (min(area[0], drawn[0]), min(area[1], drawn[1]), max(area[2], drawn[2]), max(area[3], drawn[3]))
+    mask = _box_mask(frame.shape, _grown(both, frame.shape, 1))
+    return result, mask, f"“{text}” replaced by “{new}”, ground {method}", ""
+
+
+def _copy(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    source, text, _ = _unit(rng, words)
+    patch = window.pixels[source[1] : source[3], source[0] : source[2]]
+    return _put_over(frame, words, patch, source, text, rng, "")
+
+
+def _splice(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    other = photo(bench, rng, 200)
+    if not len(other.quads):
+        raise Unforgeable("donor without text")
+    quad = other.quads[rng.integers(len(other.quads))]
+    (x0, y0), (x1, y1) = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
+    x0, y0, x1, y1 = max(0, x0), max(0, y0), min(other.width, x1), min(other.height, y1)
+    if x1 - x0 < 10 or y1 - y0 < 8:
+        raise Unforgeable("donor line too small")
+    line = np.ascontiguousarray(other.pixels[y0:y1, x0:x1])
+    line = bench.life(rng).live(line)
+    found = _split_line(cv2.cvtColor(line, cv2.COLOR_RGB2GRAY), (0, 0, line.shape[1], line.shape[0]), "")
+    if not found:
+        raise Unforgeable("donor line without words")
+    box, _, word = _unit(rng, found)
+    scale = float(np.median([w.height for w in words])) / word.height * float(rng.uniform(0.92, 1.08))
+    patch = line[box[1] : box[3], box[0] : box[2]]
+    new_h, new_w = max(5, round(patch.shape[0] * scale)), max(3, round(patch.shape[1] * scale))
+    patch = resize(np.ascontiguousarray(patch), new_w, new_h)
+    return _put_over(frame, words, patch, None, "", rng, other.key)
+
+
+def _put_over(frame, words: list[Word], patch: np.ndarray, source: Box | None, text: str, rng, donor: str):
+    """Lay a patch of text over a word of about its height, or on blank paper beside one."""
+    height, width = patch.shape[:2]
+    if height < 5 or width < 3:
+        raise Unforgeable("patch too small")
+    target, _, word = _unit(rng, words)
+    if not 0.7 < height / max(1, target[3] - target[1]) < 1.4:
+        raise Unforgeable("another size of type")
+    replaced = rng.random() < 0.75
+    if replaced:
+        x, y = target[0] + int(rng.integers(-1, 2)), target[3] - height + int(rng.integers(-1, 2))
+        if width > 1.6 * (target[2] - target[0]) + 8:
+            raise Unforgeable("patch too wide")
+    else:
+        side = rng.random() < 0.5
+        x = word.box[2] + int(rng.integers(2, 12)) if side else word.box[0] - width - int(rng.integers(2, 12))
+        y = word.box[3] - height
+    box = (x, y, x + width, y + height)
+    if x < 1 or y < 1 or box[2] > frame.shape[1] - 1 or box[3] > frame.shape[0] - 1:
+        raise Unforgeable("no room")
+    if source and box[0] < source[2] and source[0] < box[2] and box[1] < source[3] and source[1] < box[3]:
+        raise Unforgeable("copy over its own source")
+    area = _grown(target, frame.shape, 1)
+    method = str(rng.choice(ERASERS))
+    result = erased(frame, area, method, rng) if replaced else frame.copy()
+    below = result[y : y + height, x : x + width]
+    way = str(rng.choice(["as is", "darkest", "ground matched"], p=[0.35, 0.35, 0.3]))
+    if way == "darkest":
+        laid = np.minimum(below, patch)
+    else:
+        laid = patch
+        if way == "ground matched":
+            _, ground, _ = ink_and_ground(patch)
+            shift = np.median(below.reshape(-1, 3), axis=0) - ground
+            laid = np.clip(patch + shift, 0, 255).astype(np.uint8)
+    result[y : y + height, x : x + width] = laid
+    both = box
+    if replaced:
+        both = (min(x, area[0]), min(y, area[1]), max(box[2], area[2]), max(box[3], area[3]))
+    mask = _box_mask(frame.shape, _grown(both, frame.shape, 0))
+    return result, mask, f"“{text}” laid {'over a word' if replaced else 'beside a word'}, {way}", donor
+
+
+def _erase(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    box, text, _ = _unit(rng, words)
+    area = _grown(box, frame.shape, int(rng.integers(1, 4)))
+    method = str(rng.choice(ERASERS))
+    return erased(frame, area, method, rng), _box_mask(frame.shape, area), f"“{text}” erased, ground {method}", ""
+
+
+def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    word = words[rng.integers(len(words))]
+    like = frame[word.box[1] : word.box[3], word.box[0] : word.box[2]]
+    new = value(rng)
+    if rng.random() < 0.5:
+        new = new[: int(rng.integers(1, 5))].strip() or "7"
+    place = rng.random()
+    step = int(word.height * rng.uniform(1.5, 2.2))
+    if place < 0.5:
+        spot = (word.box[2] + int(rng.integers(2, 14)), word.box[1], word.box[2] + 30, word.box[3])
+    else:
+        shift = step if place < 0.75 else -step
+        spot = (word.box[0], word.box[1] + shift, word.box[2], word.box[3] + shift)
+    result, drawn = _lettered(frame, spot, new, like, word.height * float(rng.uniform(0.9, 1.05)), rng, draw_font(rng))
+    under = frame[drawn[1] : drawn[3], drawn[0] : drawn[2]]
+    if under.size == 0 or under.std() > 22:
+        raise Unforgeable("place taken")
+    return result, _box_mask(frame.shape, _grown(drawn, frame.shape, 2)), f"“{new}” inserted", ""
+
+
+def _mark(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+    height, width = frame.shape[:2]
+    side = int(min(height, width) * rng.uniform(0.22, 0.5))
+    if rng.random() < 0.5:
+        ink, inks, name = stamp(rng, side), STAMP_INKS, "stamp"
+    else:
+        ink, inks, name = signature(rng, int(side * 1.3), int(side * 0.5)), PEN_INKS, "signature"
+    ink = cv2.GaussianBlur(ink, (0, 0), float(rng.uniform(0.3, 0.9)))
+    y, x = int(rng.integers(0, height - ink.shape[0])), int(rng.integers(0, width - ink.shape[1]))
+    colour = np.array(inks[rng.integers(len(inks))], np.float32)
+    result = frame.copy()
+    area = result[y : y + ink.shape[0], x : x + ink.shape[1]]
+    shade = area.mean(dtype=np.float32) / 255.0
+    result[y : y + ink.shape[0], x : x + ink.shape[1]] = inked(area, ink, colour * min(1.0, shade + 0.1), rng)
+    mask = np.zeros((height, width), np.uint8)
+    mask[y : y + ink.shape[0], x : x + ink.shape[1]] = ink > 0.12
+    mask = cv2.morphologyEx(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    return result, mask.astype(bool), f"{name} inserted", ""
+
+
+_EDITS = {
+    "text_replace": _replace,
+    "text_copy": _copy,
+    "text_splice": _splice,
+    "text_erase": _erase,
+    "text_insert": _insert,
+    "mark_insert": _mark,
+}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .histories import Life, SaveBook, draw_life
-from .pool import Photo, Pool
+from .pool import Photo, Pool, Record
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Workbench:
     pool: Pool
     book: SaveBook
     reuse: int = 3
-    _shelves: dict[tuple[str, int], list] = field(default_factory=dict)
+    _shelves: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
+    _made: dict[str, list[Photo]] = field(default_factory=dict)
 
     def photo(self, rng: np.random.Generator, domain: str, smallest_side: int = 0) -> Photo:
         """A photo of the domain: every `reuse`-th draw a new one, else one of those lying here."""
@@ -56,6 +58,17 @@ class Workbench:
             if photo.key != background.key:
                 return photo
         return self.pool.load(self.pool.draw(rng, domain, smallest_side))
+
+    def made(
+        self, rng: np.random.Generator, name: str, make: Callable[[np.random.Generator], Photo], keep: int = 6
+    ) -> Photo:
+        """Like `photo`, of things made rather than loaded; `make(rng)` is called for every new one."""
+        shelf = self._made.setdefault(name, [])
+        if len(shelf) < 2 or rng.random() < 1.0 / self.reuse:
+            shelf.append(make(rng))
+            del shelf[:-keep]
+            return shelf[-1]
+        return shelf[rng.integers(len(shelf))]
 
     def life(self, rng: np.random.Generator) -> Life:
         """A donor's own life, on its own grid."""

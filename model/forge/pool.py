@@ -24,6 +24,7 @@ CAMERA_SETS = ("mde-camera", "sfm", "exif-samples", "wallpapers", "clic2025")
 CAMERA_WEIGHT = 3.0
 # Scans of 35 MP take half a second to decode and a 256 px crop of one holds two letters: shrink while decoding.
 DECODE_LIMIT_MP = {"natural": 14.0, "document": 5.0, "face": 14.0, "scene_text": 14.0}
+OVERLAY = "TAN WOON YANN"
 FACE_LANDMARKS = Path(__file__).with_name("face_landmarks.csv")
 
 
@@ -232,6 +233,7 @@ class Pool:
             if path.with_suffix(suffix).exists():
                 quads, photo.words = _read_text_boxes(path.with_suffix(suffix))
                 photo.quads = quads * factor
+        _cut_off_overlay(photo)
         if path.with_suffix(".mat").exists():
             segments = _read_segments(path.with_suffix(".mat"))
             if segments is not None and segments.shape == pixels.shape[:2]:
@@ -239,6 +241,19 @@ class Pool:
         if path.with_suffix(".xml").exists():
             photo.object_boxes = _read_object_boxes(path.with_suffix(".xml")) * factor
         return photo
+
+
+def _cut_off_overlay(photo: Photo) -> None:
+    """Many SROIE receipts have "tan woon yann" typed over their head: a real manipulation, so it is cut off."""
+    overlays = [quad for quad, word in zip(photo.quads, photo.words, strict=True) if word.upper() == OVERLAY]
+    if not overlays:
+        return
+    top = int(max(quad[:, 1].max() for quad in overlays)) + 4
+    photo.pixels = np.ascontiguousarray(photo.pixels[top:])
+    photo.quads = photo.quads - np.array([0, top], np.float32)
+    kept = photo.quads[:, :, 1].min(axis=1) >= 0
+    photo.words = tuple(word for word, keep in zip(photo.words, kept, strict=True) if keep)
+    photo.quads = photo.quads[kept]
 
 
 def _read_landmarks() -> dict[str, np.ndarray]:
