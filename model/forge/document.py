@@ -140,7 +140,9 @@ def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str 
             edited, changed, operation, donor_key = _EDITS[kind](window, frame, words, bench, rng)
         except Unforgeable:
             continue
-        if (changed & mask).any() or visible_change(frame, edited, changed) < (1.5 if kind == "text_erase" else LEAST_CHANGE):
+        if (changed & mask).any() or visible_change(frame, edited, changed) < (
+            1.5 if kind == "text_erase" else LEAST_CHANGE
+        ):
             continue
         frame, mask, donor = edited, mask | changed, donor_key or donor
         operations.append(operation)
@@ -183,7 +185,9 @@ def _lettered(
     height, width = frame.shape[:2]
     pad = 2
     ink = np.pad(ink, pad)
-    ink = blurred_to(ink, steepness(cv2.cvtColor(np.ascontiguousarray(like), cv2.COLOR_RGB2GRAY)) * rng.uniform(0.85, 1.15))
+    ink = blurred_to(
+        ink, steepness(cv2.cvtColor(np.ascontiguousarray(like), cv2.COLOR_RGB2GRAY)) * rng.uniform(0.85, 1.15)
+    )
     ink = np.clip(ink * (1 + 0.25 * (rng.random() < 0.5)), 0, 1)  # print spreads: thin strokes come out full
     x = box[0] - pad
     y = round((box[1] + box[3]) / 2 - ink.shape[0] / 2)

@@ -77,8 +77,7 @@ def scaled_tables(quality: float) -> tuple[np.ndarray, np.ndarray]:
     """libjpeg's tables at a (possibly fractional) quality of 1…100."""
     scale = 5000.0 / quality if quality < 50 else 200.0 - 2.0 * quality
     return tuple(
-        np.clip(np.floor((table * scale + 50) / 100), 1, 255).astype(int)
-        for table in (STANDARD_LUMA, STANDARD_CHROMA)
+        np.clip(np.floor((table * scale + 50) / 100), 1, 255).astype(int) for table in (STANDARD_LUMA, STANDARD_CHROMA)
     )
 
 

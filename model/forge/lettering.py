@@ -168,7 +168,9 @@ def erased(pixels: np.ndarray, box: tuple[int, int, int, int], method: str, rng:
     return _grained(result, box, part, rng)
 
 
-def _grained(result: np.ndarray, box: tuple[int, int, int, int], like: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _grained(
+    result: np.ndarray, box: tuple[int, int, int, int], like: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Half the fills get noise like what they cover; the other half stay suspiciously clean."""
     strength = grain(like)
     if strength > 0.3 and rng.random() < 0.5:

@@ -155,7 +155,7 @@ def paste(
     at: tuple[int, int] | None = None,
     colour_share: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Composite a patch: position (x, y of its corner, random when not given), colour, edge; the mask and what was done."""
+    """Composite a patch: position (x, y of its corner; random when None), colour, edge. Pixels, mask, operations."""
     height, width = frame.shape[:2]
     patch_h, patch_w = patch.shape[:2]
     operations: list[str] = []
@@ -188,7 +188,7 @@ def paste(
         changed = np.zeros(frame.shape[:2], bool)
         changed[y0:y1, x0:x1] = solid
         changed &= cv2.dilate((clone != frame).any(axis=2).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-        return clone, changed, operations + ["Poisson blending"]
+        return clone, changed, [*operations, "Poisson blending"]
     feather = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.3, 3.0))
     soft = cv2.GaussianBlur(alpha, (0, 0), feather / 1.5) if feather else alpha
     if not feather:
@@ -291,7 +291,9 @@ def removal(
         raise Unforgeable("nothing to remove")
     if rng.random() < 0.5:
         mask = cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    method = str(rng.choice(["telea", "navier-stokes", "clone", "exemplar", "diffusion"], p=[0.17, 0.1, 0.25, 0.33, 0.15]))
+    method = str(
+        rng.choice(["telea", "navier-stokes", "clone", "exemplar", "diffusion"], p=[0.17, 0.1, 0.25, 0.33, 0.15])
+    )
     pixels = filled(frame, mask, method, rng)
     return Forgery(pixels, mask, "removal", (f"removed by {method}",))
 
@@ -414,7 +416,9 @@ def _exemplar_fill(frame: np.ndarray, mask: np.ndarray, rng: np.random.Generator
             for dx in offsets:
                 ty, tx = target_y + dy, target_x + dx
                 inside = (ty >= 0) & (ty < height) & (tx >= 0) & (tx < width)
-                np.add.at(votes, (ty[inside], tx[inside]), guess[source_y[nearest] + dy, source_x[nearest] + dx][inside])
+                np.add.at(
+                    votes, (ty[inside], tx[inside]), guess[source_y[nearest] + dy, source_x[nearest] + dx][inside]
+                )
                 np.add.at(weights, (ty[inside], tx[inside]), 1.0)
         guess[unknown] = (votes / np.maximum(weights, 1)[..., None])[unknown]
     result = part.copy()
@@ -453,7 +457,9 @@ def local_edit(
     edit = str(rng.choice(EDITS))
     edited, words = edited_frame(frame, edit, rng)
     feather = float(rng.uniform(0, 3.0))
-    return Forgery(blended(frame, edited, feathered(mask, feather)), mask, "local_edit", (words, f"edge {feather:.1f} px"))
+    return Forgery(
+        blended(frame, edited, feathered(mask, feather)), mask, "local_edit", (words, f"edge {feather:.1f} px")
+    )
 
 
 def edited_frame(frame: np.ndarray, edit: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:

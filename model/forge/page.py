@@ -78,7 +78,11 @@ def amount(rng: np.random.Generator) -> str:
 def date(rng: np.random.Generator) -> str:
     """A date in one of the usual notations."""
     day, month, year = int(rng.integers(1, 29)), int(rng.integers(1, 13)), int(rng.integers(1998, 2026))
-    forms = (f"{day:02d}/{month:02d}/{year}", f"{year}-{month:02d}-{day:02d}", f"{day:02d}.{month:02d}.{year % 100:02d}")
+    forms = (
+        f"{day:02d}/{month:02d}/{year}",
+        f"{year}-{month:02d}-{day:02d}",
+        f"{day:02d}.{month:02d}.{year % 100:02d}",
+    )
     return forms[rng.integers(len(forms))]
 
 
@@ -116,10 +120,14 @@ def stamp(rng: np.random.Generator, side: int) -> np.ndarray:
         top = int(side * 0.3)
         cv2.rectangle(canvas, (thick, top), (side - thick - 1, side - top), 255, thick, cv2.LINE_AA)
         box_height = 0.22
-    label = str(rng.choice(["PAID", "APPROVED", "COPY", "RECEIVED", "ORIGINAL", date(rng), "No. " + str(rng.integers(999))]))
+    label = str(
+        rng.choice(["PAID", "APPROVED", "COPY", "RECEIVED", "ORIGINAL", date(rng), "No. " + str(rng.integers(999))])
+    )
     ink = coverage_at_size(label, draw_font(rng, "sans"), max(8, int(side * box_height)))
     fit = min(1.0, 0.6 * side / ink.shape[1])
-    ink = cv2.resize(ink, (max(4, int(ink.shape[1] * fit)), max(4, int(ink.shape[0] * fit))), interpolation=cv2.INTER_AREA)
+    ink = cv2.resize(
+        ink, (max(4, int(ink.shape[1] * fit)), max(4, int(ink.shape[0] * fit))), interpolation=cv2.INTER_AREA
+    )
     y, x = (side - ink.shape[0]) // 2, (side - ink.shape[1]) // 2
     coverage = canvas.astype(np.float32) / 255
     coverage[y : y + ink.shape[0], x : x + ink.shape[1]] = np.maximum(
@@ -279,7 +287,11 @@ def printed_and_scanned(photo: Photo, rng: np.random.Generator) -> Photo:
     quads = cv2.perspectiveTransform(photo.quads.reshape(-1, 1, 2), matrix).reshape(-1, 4, 2)
     blur = float(rng.uniform(0.3, 1.1))
     pixels = cv2.GaussianBlur(pixels, (0, 0), blur)
-    small = rng.standard_normal((5, 5)).astype(np.float32) if photographed else rng.standard_normal((2, 3)).astype(np.float32)
+    small = (
+        rng.standard_normal((5, 5)).astype(np.float32)
+        if photographed
+        else rng.standard_normal((2, 3)).astype(np.float32)
+    )
     shade = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
     strength = float(rng.uniform(0.04, 0.14)) if photographed else float(rng.uniform(0.0, 0.04))
     tone = rng.uniform(0.86, 1.0, 3).astype(np.float32) if photographed else np.float32(1.0)

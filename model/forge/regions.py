@@ -28,7 +28,7 @@ def blob(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     radius = np.clip(radius, 0.25, None)
     radius /= radius.max()
     points = np.stack([np.cos(angles) * radius * width / 2, np.sin(angles) * radius * height / 2], axis=1)
-    return _filled(points + [width / 2, height / 2], height, width)
+    return _filled(points + np.array([width, height]) / 2, height, width)
 
 
 def polygon(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -37,7 +37,7 @@ def polygon(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
     radius = rng.uniform(0.55, 1.0, corners)
     points = np.stack([np.cos(angles) * radius * width / 2, np.sin(angles) * radius * height / 2], axis=1)
-    return _filled(points + [width / 2, height / 2], height, width)
+    return _filled(points + np.array([width, height]) / 2, height, width)
 
 
 def ellipse(height: int, width: int) -> np.ndarray:
@@ -119,7 +119,12 @@ def _grabcut(rng: np.random.Generator, photo: Photo) -> np.ndarray | None:
     else:
         x0, x1 = width * rng.uniform(0.08, 0.3), width * rng.uniform(0.7, 0.92)
         y0, y1 = height * rng.uniform(0.08, 0.3), height * rng.uniform(0.7, 0.92)
-    box = (max(1, int(x0)), max(1, int(y0)), max(6, min(width - 2, int(x1 - x0))), max(6, min(height - 2, int(y1 - y0))))
+    box = (
+        max(1, int(x0)),
+        max(1, int(y0)),
+        max(6, min(width - 2, int(x1 - x0))),
+        max(6, min(height - 2, int(y1 - y0))),
+    )
     labels = np.zeros((height, width), np.uint8)
     try:
         cv2.setRNGSeed(int(rng.integers(1 << 30)))

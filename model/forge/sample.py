@@ -84,9 +84,7 @@ class Forger:
     def shard(self, seed: int, index: int, count: int, domain: str | None = None) -> list[Sample]:
         """`count` samples; photos are shared among them, none with another shard."""
         bench = self.bench()
-        return [
-            self.sample(np.random.default_rng([seed, index, number]), bench, domain) for number in range(count)
-        ]
+        return [self.sample(np.random.default_rng([seed, index, number]), bench, domain) for number in range(count)]
 
     def sample(
         self, rng: np.random.Generator, bench: Workbench, domain: str | None = None, kind: str | None = None
