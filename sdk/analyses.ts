@@ -1,6 +1,13 @@
 /** `client.analyses`: make, read, wait for and remove analyses. */
-import { type Analysis, type AnalysisOptions, type AnalysisStatus, analysis } from "@omni-iml/shared/analysis";
-import { z } from "zod";
+import {
+  type Analysis,
+  type AnalysisOptions,
+  type AnalysisPage,
+  type AnalysisStatus,
+  analysis,
+  analysisPage,
+} from "@omni-iml/shared/analysis";
+import type { z } from "zod";
 import { pause } from "./backoff.ts";
 import { UnexpectedAnswerError, WaitTimeoutError } from "./errors.ts";
 import type { Transport } from "./transport.ts";
@@ -31,14 +38,6 @@ export interface ListParams {
   status?: AnalysisStatus;
   cursor?: string;
 }
-
-export interface AnalysisPage {
-  data: Analysis[];
-  /** Of the next page; `null` on the last. */
-  next_cursor: string | null;
-}
-
-const analysisPage = z.object({ data: z.array(analysis), next_cursor: z.string().nullable() });
 
 const ended: ReadonlySet<AnalysisStatus> = new Set(["succeeded", "failed", "canceled", "expired"]);
 
@@ -75,7 +74,7 @@ export class Analyses {
     return parse(analysis, await this.#transport.send({ method: "GET", path: pathOf(id), wait, signal }));
   }
 
-  /** One page, newest first. */
+  /** One page of summaries, newest first; give its `next_cursor` as `cursor` for the next one. */
   async list(params: ListParams = {}, { signal }: CallOptions = {}): Promise<AnalysisPage> {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(params)) query.set(name, String(value));

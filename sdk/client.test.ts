@@ -228,10 +228,10 @@ describe("retrieve, list, cancel, delete", () => {
 
   it("use the routes of the API", async () => {
     const { analyses } = client();
-    answers = [json(200, { object: "list", data: [record("failed")], next_cursor: "c2" })];
+    answers = [json(200, { object: "list", data: [record("failed")], next_cursor: "an_2" })];
     const page = await analyses.list({ limit: 1, status: "failed" });
     expect(page.data[0]?.status).toBe("failed");
-    expect(page.next_cursor).toBe("c2");
+    expect(page.next_cursor).toBe("an_2");
     answers = [json(200, record("canceled"))];
     await analyses.cancel("an_1");
     answers = [(response) => response.writeHead(204).end()];

@@ -1,0 +1,34 @@
+/** What the worker needs beyond wrangler.toml when it runs on this machine. */
+
+/** Those of `local_dev` in wrangler.toml: the local S3 endpoint knows no others. */
+const s3Credentials = { accessKeyId: "omni-local", secretAccessKey: "omni-local-secret" };
+
+/** Settings of wrangler.toml that a variable of the same name in the environment of `npm start` replaces. */
+const replaceable = [
+  "DEFAULT_WAIT_S",
+  "LEASE_MS",
+  "ATTEMPT_S",
+  "MAX_ATTEMPTS",
+  "BACKOFF_MS",
+  "INPUT_RETENTION_S",
+  "RESULT_RETENTION_S",
+  "FILE_URL_S",
+] as const;
+
+export function edgeVariables(
+  parts: { baseUrl: string; runnerUrl: string; runnerSecret: string },
+  environment: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
+  const variables: Record<string, string> = {
+    RUNNER_URLS: parts.runnerUrl,
+    RUNNER_SECRET: parts.runnerSecret,
+    S3_ENDPOINT: `${parts.baseUrl}/cdn-cgi/local/r2/s3`,
+    S3_ACCESS_KEY_ID: s3Credentials.accessKeyId,
+    S3_SECRET_ACCESS_KEY: s3Credentials.secretAccessKey,
+  };
+  for (const name of replaceable) {
+    const value = environment[name];
+    if (value !== undefined) variables[name] = value;
+  }
+  return variables;
+}

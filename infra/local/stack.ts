@@ -1,0 +1,172 @@
+/**
+ * The whole system on this machine: one GPU runner on the CPU provider, and the edge worker in `wrangler dev` with its
+ * storage, database, objects and queues. Nothing leaves the loopback interface.
+ */
+import { existsSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { edgeVariables } from "./edge-variables.ts";
+import { type LocalAccount, newLocalAccount, seedStatement } from "./local-account.ts";
+import { requireRelease } from "./model-release.ts";
+import { freePort, requirePort } from "./ports.ts";
+import { step } from "./progress.ts";
+import { StartupError } from "./startup-error.ts";
+import type { LocalSecrets, StateFolder } from "./state-folder.ts";
+import { SupervisedProcess, signalGroup } from "./supervised-process.ts";
+
+export const repository = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const wranglerPackage = createRequire(import.meta.url).resolve("wrangler/package.json");
+const wrangler = join(dirname(wranglerPackage), "bin/wrangler.js");
+const database = "omni-iml";
+
+/** Milliseconds a child has for its first "ready", model warm-up on a busy machine included. */
+const readyPatience = 150_000;
+/** Milliseconds a child has to end by itself: the runner drains what it has in flight. */
+const stopGrace = 8_000;
+
+export interface StackConfig {
+  port: number;
+  state: StateFolder;
+  /** Takes one line about a child that died. */
+  report: (line: string) => void;
+}
+
+export class LocalStack {
+  readonly baseUrl: string;
+  readonly #config: StackConfig;
+  readonly #processes: SupervisedProcess[] = [];
+  #runnerUrl = "";
+
+  constructor(config: StackConfig) {
+    this.#config = config;
+    this.baseUrl = `http://127.0.0.1:${config.port}`;
+    // However this process ends, short of being killed itself, nothing that it started outlives it.
+    process.once("exit", () => {
+      for (const { pid } of this.#processes) if (pid !== undefined) signalGroup(pid, "SIGKILL");
+    });
+  }
+
+  get runnerUrl(): string {
+    return this.#runnerUrl;
+  }
+
+  /** Ready to analyse when it resolves; answers the key of the local account. Throws {@link StartupError}. */
+  async start(): Promise<{ apiKey: string }> {
+    const { port, state } = this.#config;
+    await requireRelease(join(repository, "model/release"));
+    await requirePort(port);
+    state.occupy();
+    const secrets = await state.secrets(newLocalAccount);
+
+    // The runner warms its model while the database is made ready.
+    const runner = await this.#startRunner(secrets);
+    await step("database", () => this.#prepareDatabase(secrets));
+    const edge = await this.#startEdge(secrets);
+    await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
+    await step("edge worker", () => this.#ready(edge, `${this.baseUrl}/readyz`));
+    return { apiKey: secrets.api_key };
+  }
+
+  /** Ends every process of the stack. What was accepted goes on after the next start. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#processes.map((child) => child.stop(stopGrace)));
+    this.#config.state.release();
+  }
+
+  #spawn(name: string, args: string[], env: NodeJS.ProcessEnv, once = false): SupervisedProcess {
+    const { state, report } = this.#config;
+    const child = new SupervisedProcess({
+      name,
+      args,
+      env,
+      once,
+      cwd: repository,
+      logFile: join(state.logs, `${name}.log`),
+      report,
+      started: () => this.#noteProcesses(),
+    });
+    this.#processes.push(child);
+    this.#noteProcesses();
+    return child;
+  }
+
+  #noteProcesses(): void {
+    this.#config.state.noteGroups(this.#processes.flatMap(({ pid }) => pid ?? []));
+  }
+
+  async #startRunner(secrets: LocalSecrets): Promise<SupervisedProcess> {
+    const port = await freePort();
+    this.#runnerUrl = `http://127.0.0.1:${port}`;
+    return this.#spawn("gpu-runner", ["gpu-runner/main.ts"], {
+      ...process.env,
+      PORT: String(port),
+      HOST: "127.0.0.1",
+      PROVIDER: "cpu",
+      RUNNER_SECRET: secrets.runner_secret,
+    });
+  }
+
+  async #startEdge(secrets: LocalSecrets): Promise<SupervisedProcess> {
+    const { port, state } = this.#config;
+    state.writeEdgeEnvironment(
+      edgeVariables({ baseUrl: this.baseUrl, runnerUrl: this.#runnerUrl, runnerSecret: secrets.runner_secret }),
+    );
+    const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", String(await freePort())];
+    return this.#spawn(
+      "edge",
+      [wrangler, ...args, "--persist-to", state.storage, "--env-file", state.edgeEnvironment],
+      this.#wranglerEnvironment(),
+    );
+  }
+
+  async #prepareDatabase(account: LocalAccount): Promise<void> {
+    const { storage } = this.#config.state;
+    const local = ["--local", "--persist-to", storage];
+    await this.#wranglerOnce(["d1", "migrations", "apply", database, ...local]);
+    // Beside the database, so that whoever removes the one removes the other.
+    const seeded = join(storage, `account-${account.account_id}`);
+    if (existsSync(seeded)) return;
+    await this.#wranglerOnce(["d1", "execute", database, ...local, "--command", await seedStatement(account)]);
+    writeFileSync(seeded, "");
+  }
+
+  async #wranglerOnce(args: string[]): Promise<void> {
+    const child = this.#spawn("database", [wrangler, ...args], this.#wranglerEnvironment(), true);
+    const reason = await child.end;
+    if (reason === "exit 0") return;
+    throw new StartupError(`wrangler ${args.slice(0, 3).join(" ")} failed (${reason}):\n${await child.lastLines()}`);
+  }
+
+  /** Offline, without questions, and with its own files inside the state folder. */
+  #wranglerEnvironment(): NodeJS.ProcessEnv {
+    const { path, logs } = this.#config.state;
+    return {
+      ...process.env,
+      WRANGLER_SEND_METRICS: "false",
+      WRANGLER_LOG_PATH: logs,
+      WRANGLER_REGISTRY_PATH: join(path, "registry"),
+      NO_COLOR: "1",
+    };
+  }
+
+  async #ready(child: SupervisedProcess, url: string): Promise<void> {
+    const deadline = Date.now() + readyPatience;
+    let last = "";
+    while (Date.now() < deadline) {
+      if (child.deaths > 0) throw new StartupError(`${child.name} ended at once:\n${await child.lastLines()}`);
+      try {
+        const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
+        last = `${response.status} ${(await response.text()).slice(0, 300)}`;
+        if (response.ok) return;
+      } catch (error) {
+        // Not listening yet.
+        last = error instanceof Error ? error.message : String(error);
+      }
+      await new Promise((wait) => setTimeout(wait, 150));
+    }
+    throw new StartupError(
+      `${child.name} is not ready after ${readyPatience / 1000} s (${last}):\n${await child.lastLines()}`,
+    );
+  }
+}

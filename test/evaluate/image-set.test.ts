@@ -1,0 +1,46 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { pairKey, readImageSet } from "./image-set.ts";
+
+async function folderWith(index: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "image-set-"));
+  await writeFile(join(folder, "index.csv"), index);
+  return folder;
+}
+
+describe("readImageSet", () => {
+  it("reads quoted fields and ignores columns it does not need", async () => {
+    const folder = await folderWith(
+      'dest,licence,label,mask,domain,set,kind\ntampered/a.jpg,"research, or unstated",1,mask/a.png,natural,casia1,splice\nauthentic/b.jpg,,0,,face,caltech,authentic\n',
+    );
+    const images = await readImageSet(folder);
+    expect(images).toHaveLength(2);
+    expect(images[0]).toEqual({
+      name: "tampered/a.jpg",
+      path: join(folder, "tampered/a.jpg"),
+      tampered: true,
+      maskPath: join(folder, "mask/a.png"),
+      domain: "natural",
+      set: "casia1",
+      kind: "splice",
+    });
+    expect(images[1]).toMatchObject({ tampered: false, maskPath: null });
+  });
+
+  it("refuses a manipulated image without a mask", async () => {
+    const folder = await folderWith("dest,label,mask,domain,set,kind\na.jpg,1,,natural,s,splice\n");
+    await expect(readImageSet(folder)).rejects.toThrow("needs a mask");
+  });
+});
+
+describe("pairKey", () => {
+  it.each([
+    ["tampered/imd2020_00010_fake_02.png", "authentic/imd2020_00010_orig.jpg"],
+    ["tampered/imd2020_00031_fake.jpg", "authentic/imd2020_00031_orig.jpg"],
+    ["tampered/comofod_005.png", "authentic/comofod_005.png"],
+  ])("%s belongs to %s", (tampered, authentic) => {
+    expect(pairKey({ name: tampered, set: "s" })).toBe(pairKey({ name: authentic, set: "s" }));
+  });
+});
