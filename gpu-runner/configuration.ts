@@ -1,0 +1,59 @@
+/** The runner's configuration, read once from the environment. */
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+
+const releaseFolder = fileURLToPath(new URL("../model/release", import.meta.url));
+
+const schema = z.object({
+  /** 0 takes any free port; the log line "ready" names it. */
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8790),
+  HOST: z.string().default("127.0.0.1"),
+  /** What the edge signs its requests with. */
+  RUNNER_SECRET: z.string("is needed: the secret that the edge signs with").min(16, "must have 16 characters or more"),
+  /** Folder of manifest.json and the ONNX file it names. */
+  MODEL_DIR: z.string().default(releaseFolder),
+  PROVIDER: z.enum(["cpu", "cuda"]).default("cpu"),
+  /** Threads of the CPU provider; 0 takes one per core. */
+  THREADS: z.coerce.number().int().min(0).default(0),
+  /** Tiles in one run of the model; on a CPU more than one gains nothing. */
+  MAX_BATCH: z.coerce.number().int().min(1).optional(),
+  /** Pixels of one image. */
+  MAX_PIXELS: z.coerce.number().int().min(4096).default(100_000_000),
+  /** Pixels of all images that are queued or being analysed. */
+  MAX_QUEUED_PIXELS: z.coerce.number().int().min(4096).default(200_000_000),
+  /** Bytes of one input file. */
+  MAX_INPUT_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(200 * 1024 * 1024),
+  /** Bytes of all input files in hand. */
+  MAX_QUEUED_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(512 * 1024 * 1024),
+  /** Seconds in which running jobs may end after SIGTERM. */
+  DRAIN_SECONDS: z.coerce.number().min(0).default(60),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+});
+
+export interface Configuration extends Omit<z.infer<typeof schema>, "MAX_BATCH"> {
+  MAX_BATCH: number;
+}
+
+/** Something about the way the runner was started that it cannot run with; the message is one line for a person. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}
+
+/** @throws StartError that names each variable that does not fit. */
+export function readConfiguration(environment: Readonly<Record<string, string | undefined>>): Configuration {
+  // An empty variable is what a compose file leaves of one that is not set.
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    throw new StartError(parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; "));
+  }
+  return { ...parsed.data, MAX_BATCH: parsed.data.MAX_BATCH ?? (parsed.data.PROVIDER === "cuda" ? 8 : 1) };
+}

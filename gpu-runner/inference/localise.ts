@@ -1,0 +1,125 @@
+/** From a decoded image to one probability map: tiles, modality, view, blending. The policy is the manifest's. */
+import type { ReleaseManifest } from "@omni-iml/shared/release";
+import type { DecodedImage } from "../image/decode.ts";
+import { noTable } from "../image/decode.ts";
+import type { GreyMap } from "../image/encode.ts";
+import type { Batcher, TileResult } from "./batcher.ts";
+import { Blender, type View } from "./blend.ts";
+import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
+import { cutTile, evenlySpread, type TileGrid, tileGrid, viewOf } from "./tiler.ts";
+
+export interface Localisation {
+  /** On the stored grid, of the image's stored size. */
+  readonly map: GreyMap;
+  readonly modality: "rgb" | "fused";
+  /** The network's own image score, of each tile. */
+  readonly networkScores: readonly number[];
+  /** Mean over the tiles, in the order of `domains`. */
+  readonly domain: readonly number[];
+}
+
+export interface Watch {
+  readonly signal: AbortSignal;
+  /** 0 to 1. */
+  progress(done: number): void;
+}
+
+type Pipeline = ReleaseManifest["pipeline"];
+
+/** From which mean gate the frequency traces are used; the graph itself takes the same half. */
+const gateMiddle = 0.5;
+
+export async function localise(
+  image: DecodedImage,
+  pipeline: Pipeline,
+  batcher: Batcher,
+  watch: Watch,
+): Promise<Localisation> {
+  const grid = tileGrid(image, pipeline.tile, pipeline.overlap);
+  const tiles = grid.columns.length * grid.rows.length;
+  const first = await decideModality(image, grid, pipeline, batcher, watch.signal);
+  const view = tiles === 1 ? null : await viewMap(image, pipeline.view, batcher, watch.signal);
+  const blender = new Blender(image, grid, pipeline.overlap, view);
+  const networkScores: number[] = [];
+  const domain = [0, 0, 0, 0];
+  let finished = 0;
+  for (let row = 0; row < grid.rows.length; row++) {
+    const results = await Promise.all(
+      grid.columns.map(async (_, column) => {
+        const index = row * grid.columns.length + column;
+        const answered = first.reusable.get(index);
+        const result = answered ?? (await runTile(image, grid, index, first.override, batcher, watch.signal));
+        watch.progress(++finished / tiles);
+        return result;
+      }),
+    );
+    results.forEach((result, column) => {
+      blender.add(row, column, result.probability);
+      networkScores.push(result.score);
+      result.domain.forEach((probability, i) => {
+        domain[i] = (domain[i] ?? 0) + probability / tiles;
+      });
+    });
+    blender.finishRow(row);
+  }
+  return {
+    map: { data: blender.map, width: image.width, height: image.height },
+    modality: first.override === useFused ? "fused" : "rgb",
+    networkScores,
+    domain,
+  };
+}
+
+async function runTile(
+  image: DecodedImage,
+  grid: TileGrid,
+  index: number,
+  modalityOverride: ModalityOverride,
+  batcher: Batcher,
+  signal: AbortSignal,
+): Promise<TileResult> {
+  signal.throwIfAborted();
+  const x = grid.columns[index % grid.columns.length] ?? 0;
+  const y = grid.rows[Math.floor(index / grid.columns.length)] ?? 0;
+  const pixels = await cutTile(image, grid, x, y);
+  const { width, height } = grid;
+  return batcher.run({ pixels, width, height, qtable: image.qtable, jpeg: image.jpeg, modalityOverride }, signal);
+}
+
+/**
+ * One modality for the whole image, by the mean gate of a few tiles: a seam between modalities would look like a forgery.
+ *
+ * A tile whose own gate agrees with the decision has been answered already and need not run again.
+ */
+async function decideModality(
+  image: DecodedImage,
+  grid: TileGrid,
+  pipeline: Pipeline,
+  batcher: Batcher,
+  signal: AbortSignal,
+): Promise<{ override: ModalityOverride; reusable: ReadonlyMap<number, TileResult> }> {
+  const indexes = evenlySpread(pipeline.gate_tiles, grid.columns.length * grid.rows.length);
+  const answered = await Promise.all(
+    indexes.map(async (index) => [index, await runTile(image, grid, index, gateDecides, batcher, signal)] as const),
+  );
+  const fused = (gate: number) => gate >= gateMiddle;
+  const decision = fused(answered.reduce((sum, [, { gate }]) => sum + gate, 0) / answered.length);
+  return {
+    override: decision ? useFused : useRgb,
+    reusable: new Map(answered.filter(([, { gate }]) => fused(gate) === decision)),
+  };
+}
+
+/** The whole image at once, resampled: no lattice survives that, so it is judged by its colours alone. */
+async function viewMap(
+  image: DecodedImage,
+  { size, weight }: Pipeline["view"],
+  batcher: Batcher,
+  signal: AbortSignal,
+): Promise<View | null> {
+  if (weight === 0) return null;
+  const { pixels, width, height } = await viewOf(image, size);
+  const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
+  const { probability } = await batcher.run(tile, signal);
+  return { probability, width, height, weight };
+}

@@ -1,0 +1,213 @@
+/**
+ * The HTTP side's hold on the inference process: starts it, hands it jobs, starts it again when it ends.
+ *
+ * The process answers for at most `together` jobs at a time, so that decoding and encoding of one overlap with the
+ * inference of another. The rest wait here, where a crash does not reach them.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { Problem } from "@omni-iml/shared/problems";
+import type { Logger } from "pino";
+import { type AnalyseCommand, type Command, type JobStage, type LoadCommand, type Report, report } from "./protocol.ts";
+
+/** Jobs in the inference process at a time. */
+const together = 2;
+/** Milliseconds in which a withdrawn job must be given up; one tile on a slow machine takes seconds. */
+const dropWithin = 60_000;
+const firstBackOff = 250;
+const longestBackOff = 30_000;
+
+export type Order = Omit<AnalyseCommand, "type" | "job">;
+export type Analysed = Extract<Report, { type: "done" }> & { readonly queuedFor: number };
+
+export interface OrderWatch {
+  readonly signal: AbortSignal;
+  onStage(stage: JobStage, progress: number | null): void;
+}
+
+interface Job {
+  readonly id: number;
+  readonly order: Order;
+  readonly watch: OrderWatch;
+  readonly queuedAt: number;
+  startedAt: number;
+  readonly resolve: (analysed: Analysed) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export interface InferenceEvents {
+  /** The process has ended without being told to. */
+  crashed(): void;
+  /** The process has loaded and warmed its model. */
+  ready(): void;
+}
+
+export class InferenceProcess {
+  readonly #load: LoadCommand;
+  readonly #log: Logger;
+  readonly #events: InferenceEvents;
+  #child: ChildProcess | null = null;
+  #ready = false;
+  #stopping = false;
+  #everReady = false;
+  #failures = 0;
+  #lastId = 0;
+  #waiting: Job[] = [];
+  readonly #running = new Map<number, Job>();
+  readonly #dropTimers = new Map<number, NodeJS.Timeout>();
+  #firstReady: { resolve: () => void; reject: (reason: Error) => void } | null = null;
+
+  constructor(load: Omit<LoadCommand, "type">, log: Logger, events: InferenceEvents) {
+    this.#load = { type: "load", ...load };
+    this.#log = log;
+    this.#events = events;
+  }
+
+  /** Starts the process; resolves when it is warm, rejects with the reason when it cannot serve at all. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#firstReady = { resolve, reject };
+      this.#spawn();
+    });
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** The process's id; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /**
+   * Analyses one file.
+   *
+   * @throws Problem: the file's own, `inference_crashed`, or what the watch's signal was aborted with.
+   */
+  analyse(order: Order, watch: OrderWatch): Promise<Analysed> {
+    return new Promise((resolve, reject) => {
+      watch.signal.throwIfAborted();
+      const job: Job = { id: ++this.#lastId, order, watch, queuedAt: performance.now(), startedAt: 0, resolve, reject };
+      watch.signal.addEventListener("abort", () => this.#withdraw(job), { once: true });
+      this.#waiting.push(job);
+      this.#hand();
+    });
+  }
+
+  /** Ends the process; what it was doing is answered with `inference_crashed`. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const child = this.#child;
+    if (child === null) return;
+    await new Promise<void>((resolve) => {
+      child.once("exit", () => resolve());
+      child.kill("SIGKILL");
+    });
+  }
+
+  #spawn(): void {
+    if (this.#stopping) return;
+    const child = fork(new URL("./child.ts", import.meta.url), {
+      serialization: "advanced",
+      // Native libraries print what they like; it goes to stderr and leaves the log on stdout readable by machines.
+      stdio: ["ignore", 2, 2, "ipc"],
+      // Without it cuDNN and cuBLAS compute fp32 convolutions in TF32 on Ampere and later.
+      env: { ...process.env, NVIDIA_TF32_OVERRIDE: "0" },
+    });
+    this.#child = child;
+    child.on("message", (message) => this.#hear(report.parse(message)));
+    child.on("error", (error) => this.#log.error({ err: error }, "the inference process could not be reached"));
+    child.once("exit", (code, signal) => this.#ended(child, code, signal));
+    this.#send(this.#load);
+  }
+
+  #send(order: Command): void {
+    // A failed send means that the process is going: its exit answers for its jobs.
+    this.#child?.send(order, (error) => {
+      if (error) this.#log.warn({ err: error }, "a message to the inference process was lost");
+    });
+  }
+
+  #hand(): void {
+    while (this.#ready && this.#running.size < together) {
+      const job = this.#waiting.shift();
+      if (job === undefined) return;
+      job.startedAt = performance.now();
+      this.#running.set(job.id, job);
+      this.#send({ type: "analyse", job: job.id, ...job.order });
+    }
+  }
+
+  #withdraw(job: Job): void {
+    job.reject(job.watch.signal.reason);
+    if (this.#running.has(job.id)) {
+      this.#send({ type: "drop", job: job.id });
+      const overdue = setTimeout(() => {
+        this.#log.error({ job: job.id }, "the inference process does not give up a withdrawn job and is killed");
+        this.#child?.kill("SIGKILL");
+      }, dropWithin);
+      this.#dropTimers.set(job.id, overdue);
+    } else {
+      this.#waiting = this.#waiting.filter((other) => other !== job);
+    }
+  }
+
+  #hear(heard: Report): void {
+    if (heard.type === "ready") {
+      this.#ready = true;
+      this.#everReady = true;
+      this.#events.ready();
+      this.#firstReady?.resolve();
+      this.#hand();
+      return;
+    }
+    if (heard.type === "unusable") {
+      if (this.#everReady) this.#log.error({ reason: heard.reason }, "the inference process cannot serve");
+      else this.#stopping = true;
+      this.#firstReady?.reject(new Error(heard.reason));
+      this.#child?.kill("SIGKILL");
+      return;
+    }
+    const job = this.#running.get(heard.job);
+    if (job === undefined) return;
+    if (heard.type === "stage") {
+      if (!job.watch.signal.aborted) job.watch.onStage(heard.stage, heard.progress);
+      return;
+    }
+    this.#forget(job.id);
+    if (heard.type === "done") {
+      this.#failures = 0;
+      job.resolve({ ...heard, queuedFor: job.startedAt - job.queuedAt });
+    } else if (heard.type === "failed") {
+      const cause = heard.cause === "" ? undefined : new Error(heard.cause);
+      job.reject(new Problem(heard.code, heard.detail, { cause }));
+    }
+    this.#hand();
+  }
+
+  #forget(id: number): void {
+    this.#running.delete(id);
+    clearTimeout(this.#dropTimers.get(id));
+    this.#dropTimers.delete(id);
+  }
+
+  #ended(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#child !== child) return;
+    this.#child = null;
+    this.#ready = false;
+    for (const [id, job] of this.#running) {
+      this.#forget(id);
+      const ending = signal === null ? `exit code ${code}` : `signal ${signal}`;
+      job.reject(new Problem("inference_crashed", `The inference process ended (${ending}) during this analysis.`));
+    }
+    if (this.#stopping) return;
+    this.#events.crashed();
+    const wait = Math.min(longestBackOff, firstBackOff * 2 ** this.#failures++);
+    this.#log.error({ code, signal, wait }, "the inference process ended and is started again");
+    setTimeout(() => this.#spawn(), wait).unref();
+  }
+}

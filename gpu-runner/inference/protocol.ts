@@ -1,0 +1,63 @@
+/** What the HTTP process and the inference process tell each other. Only compressed images travel. */
+import { analysisOptions, finding } from "@omni-iml/shared/analysis";
+import { problemCode } from "@omni-iml/shared/problems";
+import { releaseManifest } from "@omni-iml/shared/release";
+import { z } from "zod";
+
+const file = z.custom<Uint8Array>((value) => value instanceof Uint8Array, "expected bytes");
+
+/** The files that are made where the pixels are; the report is made of what the other process knows as well. */
+export const pixelOutput = z.enum(["probability", "mask", "overlay"]);
+export type PixelOutput = z.infer<typeof pixelOutput>;
+
+export const loadCommand = z.object({
+  type: z.literal("load"),
+  modelFile: z.string(),
+  manifest: releaseManifest,
+  provider: z.enum(["cpu", "cuda"]),
+  threads: z.int(),
+  maxPixels: z.int(),
+  largestBatch: z.int(),
+});
+export type LoadCommand = z.infer<typeof loadCommand>;
+
+export const analyseCommand = z.object({
+  type: z.literal("analyse"),
+  job: z.int(),
+  bytes: file,
+  sha256: z.string(),
+  outputs: z.array(pixelOutput),
+  options: analysisOptions,
+});
+export type AnalyseCommand = z.infer<typeof analyseCommand>;
+
+export const command = z.discriminatedUnion("type", [
+  loadCommand,
+  analyseCommand,
+  z.object({ type: z.literal("drop"), job: z.int() }),
+]);
+export type Command = z.infer<typeof command>;
+
+/** A finding without what only the other process knows: what is served, and the whole of the timings. */
+export const pixelFinding = finding.omit({ model: true });
+export type PixelFinding = z.infer<typeof pixelFinding>;
+
+const jobStage = z.enum(["decode", "inference", "encode"]);
+
+export const report = z.discriminatedUnion("type", [
+  /** Loaded and warmed. */
+  z.object({ type: z.literal("ready") }),
+  /** Cannot serve, whatever the job. */
+  z.object({ type: z.literal("unusable"), reason: z.string() }),
+  z.object({ type: z.literal("stage"), job: z.int(), stage: jobStage, progress: z.number().nullable() }),
+  z.object({
+    type: z.literal("done"),
+    job: z.int(),
+    finding: pixelFinding,
+    files: z.partialRecord(pixelOutput, file),
+  }),
+  z.object({ type: z.literal("failed"), job: z.int(), code: problemCode, detail: z.string(), cause: z.string() }),
+  z.object({ type: z.literal("dropped"), job: z.int() }),
+]);
+export type Report = z.infer<typeof report>;
+export type JobStage = z.infer<typeof jobStage>;

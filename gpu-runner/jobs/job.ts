@@ -1,0 +1,101 @@
+/** One job from its signed request to its result: download, admission, analysis, upload. */
+import { createHash } from "node:crypto";
+import { type Finding, type OutputName, outputContentTypes } from "@omni-iml/shared/analysis";
+import type { InferRequest, ResultLine, stages } from "@omni-iml/shared/inference";
+import { Problem } from "@omni-iml/shared/problems";
+import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { readHeader, refuseUnanalysable } from "../image/header.ts";
+import type { InferenceProcess } from "../inference/process.ts";
+import { type PixelOutput, pixelOutput } from "../inference/protocol.ts";
+import { writeReport } from "../result/report.ts";
+import { download } from "../storage/download.ts";
+import { upload } from "../storage/upload.ts";
+import type { Telemetry } from "../telemetry/metrics.ts";
+import type { Budget } from "./budget.ts";
+
+export type Stage = (typeof stages)[number];
+
+export interface JobRoom {
+  readonly manifest: ReleaseManifest;
+  readonly provider: Finding["model"]["provider"];
+  readonly inference: InferenceProcess;
+  /** Pixels of all jobs that are queued or being analysed. */
+  readonly pixels: Budget;
+  readonly maxPixels: number;
+  readonly telemetry: Telemetry;
+}
+
+export interface JobWatch {
+  readonly signal: AbortSignal;
+  onStage(stage: Stage, progress: number | null): void;
+  /** The job's pixels fit: from here on it is being worked on. */
+  onAdmitted(): void;
+}
+
+/** @throws Problem, or the signal's reason. */
+export async function runJob(request: InferRequest, room: JobRoom, watch: JobWatch): Promise<ResultLine> {
+  const { signal } = watch;
+  const start = performance.now();
+  const stopwatch = () => {
+    const from = performance.now();
+    return () => Math.round(performance.now() - from);
+  };
+
+  watch.onStage("download", null);
+  const downloaded = stopwatch();
+  const bytes = await download(request.input_url, request, signal);
+  const downloadTime = downloaded();
+
+  const header = readHeader(bytes);
+  refuseUnanalysable(header, room.maxPixels);
+  const pixels = header.width * header.height;
+  const giveBack = room.pixels.take(pixels);
+  if (giveBack === null) {
+    throw new Problem("runner_busy", "The runner has as many pixels in hand as it takes.", {
+      retryAfter: room.telemetry.secondsFor(room.pixels.used),
+    });
+  }
+  try {
+    watch.onAdmitted();
+    watch.onStage("queued", null);
+    const outputs = Object.keys(request.outputs).flatMap((name): PixelOutput[] => {
+      const parsed = pixelOutput.safeParse(name);
+      return parsed.success ? [parsed.data] : [];
+    });
+    const { finding, files, queuedFor } = await room.inference.analyse(
+      { bytes, sha256: request.sha256, outputs, options: request.options },
+      { signal, onStage: watch.onStage },
+    );
+
+    watch.onStage("upload", null);
+    const uploaded = stopwatch();
+    const stored: ResultLine["files"] = {};
+    const store = async (name: OutputName, content: Uint8Array) => {
+      const url = request.outputs[name];
+      if (url === undefined) return;
+      const body = new Uint8Array(content);
+      const contentType = outputContentTypes[name];
+      await upload(url, body, contentType, signal);
+      const sha256 = createHash("sha256").update(body).digest("hex");
+      stored[name] = { bytes: body.byteLength, sha256, content_type: contentType };
+    };
+    await Promise.all(outputs.map((name) => (files[name] === undefined ? undefined : store(name, files[name]))));
+    const { name, version, release, precision } = room.manifest;
+    const whole: Finding = {
+      ...finding,
+      model: { name, version, release, precision, provider: room.provider },
+      timings: { download: downloadTime, queue: Math.round(queuedFor), ...finding.timings },
+    };
+    if (request.outputs.report !== undefined) {
+      const { job_id: analysis, attempt, options } = request;
+      const { manifest } = room;
+      await store("report", writeReport({ analysis, attempt, finding: whole, options, manifest, files: stored }));
+    }
+    whole.timings["upload"] = uploaded();
+    whole.timings["total"] = Math.round(performance.now() - start);
+    room.telemetry.finished(whole.timings, pixels);
+    return { type: "result", finding: whole, files: stored };
+  } finally {
+    giveBack();
+  }
+}

@@ -1,0 +1,47 @@
+/** The model release on disk: its manifest and the file that the manifest names. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { type ReleaseManifest, releaseManifest } from "@omni-iml/shared/release";
+import { StartError } from "./configuration.ts";
+
+export interface Release {
+  readonly manifest: ReleaseManifest;
+  readonly modelFile: string;
+}
+
+/** @throws StartError where a file is missing or is not the one the manifest describes. */
+export async function loadRelease(folder: string): Promise<Release> {
+  const manifestFile = join(folder, "manifest.json");
+  const manifest = parseManifest(manifestFile, await readFile(manifestFile, "utf8").catch(missing(manifestFile)));
+  const modelFile = join(folder, manifest.model.file);
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(modelFile), hash).catch(missing(modelFile));
+  const sha256 = hash.digest("hex");
+  if (sha256 !== manifest.model.sha256) {
+    throw new StartError(`${modelFile} has SHA-256 ${sha256}, but its manifest names ${manifest.model.sha256}`);
+  }
+  return { manifest, modelFile };
+}
+
+function missing(file: string) {
+  return (error: unknown): never => {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`the model release cannot be read: ${file}: ${reason} (MODEL_DIR chooses the folder)`);
+  };
+}
+
+function parseManifest(file: string, text: string): ReleaseManifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new StartError(`${file} is not JSON`, { cause: error });
+  }
+  const parsed = releaseManifest.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new StartError(`${file} is not a release manifest: ${issue?.path.join(".")} ${issue?.message}`);
+}

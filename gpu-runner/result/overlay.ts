@@ -1,0 +1,114 @@
+/** The overlay: the displayed image, tinted where the map is high, with the regions drawn around and named. */
+import type { Region } from "@omni-iml/shared/analysis";
+import sharp from "sharp";
+import { type GreyMap, greyImage } from "../image/encode.ts";
+import { type Orientation, orient } from "../image/orientation.ts";
+import type { RgbImage } from "../inference/tiler.ts";
+
+const longestSide = 2048;
+/** The tint's strongest opacity: what lies beneath must stay recognisable. */
+const strongest = 0.6;
+/** Probabilities below this stay untinted, so that a quiet map leaves the image as it is. */
+const tintFrom = 0.2;
+
+/** Opacity, and a colour from yellow to red, for each of the 256 values of a map. */
+const heat: readonly (readonly [red: number, green: number, blue: number, alpha: number])[] = Array.from(
+  { length: 256 },
+  (_, value) => {
+    const strength = Math.max(0, (value / 255 - tintFrom) / (1 - tintFrom));
+    return [255, Math.round(200 * (1 - strength)), 0, Math.round(255 * strongest * Math.sqrt(strength))];
+  },
+);
+
+export interface OverlayInput {
+  readonly stored: RgbImage;
+  readonly orientation: Orientation;
+  /** As displayed. */
+  readonly map: GreyMap;
+  readonly regions: readonly Region[];
+}
+
+/** A PNG of the displayed image, its longer side at most 2048 pixels. */
+export async function drawOverlay({ stored, orientation, map, regions }: OverlayInput): Promise<Buffer> {
+  const scale = Math.min(1, longestSide / Math.max(map.width, map.height));
+  const width = Math.max(1, Math.round(map.width * scale));
+  const height = Math.max(1, Math.round(map.height * scale));
+  const raw = { width: stored.width, height: stored.height, channels: 3 } as const;
+  const [storedWidth, storedHeight] = orientation >= 5 ? [height, width] : [width, height];
+  const resized = sharp(stored.pixels, { raw, limitInputPixels: false }).resize(storedWidth, storedHeight, {
+    fit: "fill",
+  });
+  const displayed = await orient(resized, orientation).png({ compressionLevel: 0 }).toBuffer();
+  const probability = await greyImage(map).resize(width, height, { fit: "fill" }).toColourspace("b-w").raw().toBuffer();
+  const tint = Buffer.allocUnsafe(width * height * 4);
+  for (let i = 0; i < probability.length; i++) {
+    const [red, green, blue, alpha] = heat[probability[i] ?? 0] ?? [0, 0, 0, 0];
+    tint[4 * i] = red;
+    tint[4 * i + 1] = green;
+    tint[4 * i + 2] = blue;
+    tint[4 * i + 3] = alpha;
+  }
+  return sharp(displayed)
+    .composite([
+      { input: tint, raw: { width, height, channels: 4 } },
+      { input: Buffer.from(outlines(regions, width, height, scale)) },
+    ])
+    .removeAlpha()
+    .png({ compressionLevel: 6 })
+    .toBuffer();
+}
+
+/** Outlines and ids as SVG: white on a dark edge, to be seen on any image. */
+function outlines(regions: readonly Region[], width: number, height: number, scale: number): string {
+  const stroke = Math.max(1, Math.max(width, height) / 700);
+  const size = Math.max(5, Math.max(width, height) / 70);
+  const drawn = regions.map(({ polygon, bbox, id }) => {
+    const points = polygon.map(([x, y]) => `${(x * scale).toFixed(1)},${(y * scale).toFixed(1)}`).join(" ");
+    const labelWidth = id.length * size * 0.8;
+    const labelX = Math.min(Math.max(bbox.x * scale, 0), Math.max(0, width - labelWidth));
+    const above = bbox.y * scale - size * 1.6;
+    const labelY = above >= 0 ? above : bbox.y * scale + stroke;
+    return `<polygon points="${points}" fill="none" stroke="#000" stroke-opacity=".6" stroke-width="${2.4 * stroke}"/>
+<polygon points="${points}" fill="none" stroke="#fff" stroke-width="${stroke}"/>
+<g transform="translate(${labelX.toFixed(1)} ${labelY.toFixed(1)})">
+<rect width="${labelWidth + size * 0.3}" height="${size * 1.5}" fill="#000" fill-opacity=".7"/>
+<path d="${strokesOf(id, size)}" fill="none" stroke="#fff" stroke-width="${size / 7}"/></g>`;
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join("")}</svg>`;
+}
+
+/** Seven-segment strokes of the characters of an id: no font has to be installed for them. Unit: half a height. */
+const strokes: Readonly<Record<string, string>> = {
+  r: "M0 2V1H.8",
+  "0": "M0 0H1V2H0Z",
+  "1": "M.5 0V2",
+  "2": "M0 0H1V1H0V2H1",
+  "3": "M0 0H1V2H0M0 1H1",
+  "4": "M0 0V1H1M1 0V2",
+  "5": "M1 0H0V1H1V2H0",
+  "6": "M1 0H0V2H1V1H0",
+  "7": "M0 0H1V2",
+  "8": "M0 0H1V2H0ZM0 1H1",
+  "9": "M1 1H0V0H1V2H0",
+};
+
+/** The strokes of a text, each character `size` high. */
+function strokesOf(text: string, size: number): string {
+  const unit = size / 2;
+  return [...text]
+    .map((character, i) => {
+      const left = size * (0.3 + 0.8 * i);
+      const top = size * 0.25;
+      return place(strokes[character] ?? "", left, top, unit);
+    })
+    .join("");
+}
+
+function place(path: string, left: number, top: number, unit: number): string {
+  return path.replace(/([MHV])([\d.]+)(?: ([\d.]+))?/g, (_, command: string, a: string, b?: string) => {
+    const x = (value: string) => (left + Number(value) * unit).toFixed(1);
+    const y = (value: string) => (top + Number(value) * unit).toFixed(1);
+    if (command === "M") return `M${x(a)} ${y(b ?? "0")}`;
+    return command === "H" ? `H${x(a)}` : `V${y(a)}`;
+  });
+}

@@ -1,0 +1,104 @@
+/** A started runner: HTTP server and inference process, and how they end together. */
+import { once } from "node:events";
+import { type ServerType, serve } from "@hono/node-server";
+import { Problem } from "@omni-iml/shared/problems";
+import type { Logger } from "pino";
+import { type Configuration, StartError } from "./configuration.ts";
+import { createApplication } from "./http/application.ts";
+import type { InferRoom } from "./http/infer.ts";
+import { InferenceProcess } from "./inference/process.ts";
+import { Budget } from "./jobs/budget.ts";
+import { loadRelease } from "./release.ts";
+import { Telemetry } from "./telemetry/metrics.ts";
+
+export interface Runner {
+  readonly port: number;
+  readonly release: string;
+  /** The inference process's id; undefined while there is none. */
+  readonly inferencePid: () => number | undefined;
+  /** Takes no more jobs, lets the running ones end within the drain time, then closes everything. */
+  drain(): Promise<void>;
+}
+
+/**
+ * Starts a runner; resolves when the model is warm. It listens before that, and `/readyz` says 503 until then.
+ *
+ * @throws StartError
+ */
+export async function startRunner(configuration: Configuration, log: Logger): Promise<Runner> {
+  const { manifest, modelFile } = await loadRelease(configuration.MODEL_DIR);
+  const telemetry = new Telemetry();
+  const inference = new InferenceProcess(
+    {
+      modelFile,
+      manifest,
+      provider: configuration.PROVIDER,
+      threads: configuration.THREADS,
+      maxPixels: configuration.MAX_PIXELS,
+      largestBatch: configuration.MAX_BATCH,
+    },
+    log,
+    {
+      crashed: () => telemetry.crashed(),
+      ready: () => log.debug("the inference process is warm"),
+    },
+  );
+  let open = false;
+  const room: InferRoom = {
+    manifest,
+    provider: configuration.PROVIDER,
+    inference,
+    pixels: new Budget(configuration.MAX_QUEUED_PIXELS),
+    bytes: new Budget(configuration.MAX_QUEUED_BYTES),
+    maxPixels: configuration.MAX_PIXELS,
+    maxInputBytes: configuration.MAX_INPUT_BYTES,
+    secret: configuration.RUNNER_SECRET,
+    telemetry,
+    log,
+    jobs: new Set(),
+    open: () => open,
+  };
+  telemetry.observe({
+    waiting: () => inference.waiting,
+    pixels: () => room.pixels.used,
+    ready: () => inference.ready,
+  });
+  const server = await listen(room, configuration);
+  try {
+    await inference.start();
+  } catch (error) {
+    server.close();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`the model cannot be served by the ${configuration.PROVIDER} provider: ${reason}`);
+  }
+  open = true;
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : configuration.PORT,
+    release: manifest.release,
+    inferencePid: () => inference.pid,
+    async drain() {
+      open = false;
+      const ended = Promise.all([...room.jobs].map((job) => job.ended));
+      const patience = setTimeout(() => {
+        const reason = new Problem("runner_unavailable", "The runner was stopped during this analysis.");
+        for (const job of room.jobs) job.abort(reason);
+      }, configuration.DRAIN_SECONDS * 1000);
+      await ended;
+      clearTimeout(patience);
+      await new Promise((resolve) => server.close(resolve));
+      await inference.stop();
+    },
+  };
+}
+
+async function listen(room: InferRoom, { PORT, HOST }: Configuration): Promise<ServerType> {
+  const server = serve({ fetch: createApplication(room).fetch, port: PORT, hostname: HOST });
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`cannot listen at ${HOST}:${PORT}: ${reason}`);
+  }
+  return server;
+}
