@@ -153,3 +153,25 @@ export const analysis = z
   })
   .meta({ id: "Analysis" });
 export type Analysis = z.infer<typeof analysis>;
+
+/** A line of the list: what the index knows of an analysis. The record itself is at `GET /v1/analyses/{id}`. */
+export const analysisSummary = analysis
+  .pick({
+    id: true,
+    object: true,
+    status: true,
+    created_at: true,
+    ended_at: true,
+    expires_at: true,
+    cached: true,
+    verdict: true,
+    score: true,
+  })
+  .meta({ id: "AnalysisSummary" });
+export type AnalysisSummary = z.infer<typeof analysisSummary>;
+
+/** A page, newest first. `next_cursor` is `null` on the last one; the Link header carries the same as an address. */
+export const analysisPage = z
+  .object({ object: z.literal("list"), data: z.array(analysisSummary), next_cursor: z.string().nullable() })
+  .meta({ id: "AnalysisPage" });
+export type AnalysisPage = z.infer<typeof analysisPage>;

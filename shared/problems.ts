@@ -6,8 +6,10 @@
  */
 import { z } from "zod";
 
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 500 | 502 | 503 | 504;
+
 interface ProblemKind {
-  readonly status: number;
+  readonly status: ProblemStatus;
   readonly title: string;
   /** What the caller can do about it, in one sentence. */
   readonly remedy: string;
@@ -224,7 +226,7 @@ export class Problem extends Error {
     this.retryAfter = more.retryAfter;
   }
 
-  get status(): number {
+  get status(): ProblemStatus {
     return problemKinds[this.code].status;
   }
 

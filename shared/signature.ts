@@ -21,7 +21,7 @@ function importKey(secret: string, usage: "sign" | "verify") {
   ]);
 }
 
-function message({ method, path, body }: SignedParts, timestamp: number): Uint8Array<ArrayBuffer> {
+function message({ method, path, body }: SignedParts, timestamp: number) {
   return new TextEncoder().encode(`${method.toUpperCase()}\n${path}\n${timestamp}\n${body}`);
 }
 
