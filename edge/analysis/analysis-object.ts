@@ -1,0 +1,289 @@
+/**
+ * One analysis: the single writer of its record, and the owner of the runner call, of waiters, deadline and expiry.
+ *
+ * The record's transitions are in ledger.ts; here is what they cause: calling the runner, telling the other objects,
+ * keeping copies and index up to date, erasing. Everything that must happen has a timer in the ledger, and the timer
+ * stays until it has happened.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { finding as findingSchema, outputNames } from "@omni-iml/shared/analysis";
+import type { InferRequest } from "@omni-iml/shared/inference";
+import { Problem } from "@omni-iml/shared/problems";
+import { type Environment, settings } from "../environment.ts";
+import { log } from "../log.ts";
+import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
+import { updateIndex } from "./index-table.ts";
+import { type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
+import { callRunner, lineProblem, RunnerBusy, readLines } from "./runner.ts";
+import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
+
+export class AnalysisObject extends DurableObject<Environment> {
+  readonly #settings = settings(this.env);
+  readonly #ledger = new Ledger(this.ctx.storage, this.#settings);
+  readonly #waiters = new Set<() => void>();
+  /** The attempt under way in this process, if any. */
+  #attempt: { abort: AbortController; over: Promise<void> } | null = null;
+
+  /**
+   * Creates the record; the input must be stored already. May be repeated.
+   * `start`: `now` dispatches at once, `queued` leaves the first dispatch to the queue.
+   */
+  create(analysis: NewAnalysis, start: "now" | "queued"): AnalysisSnapshot {
+    this.#ledger.create(analysis, start === "queued", Date.now());
+    if (start === "now") this.dispatch();
+    return this.#ledger.read();
+  }
+
+  /** The analysis, if it exists and is this account's. */
+  read(account: string): AnalysisSnapshot | null {
+    if (!this.#ledger.exists()) return null;
+    const snapshot = this.#ledger.read();
+    return snapshot.account === account ? snapshot : null;
+  }
+
+  /** As `read`, but not before the end or `milliseconds` have passed. */
+  async wait(account: string, milliseconds: number): Promise<AnalysisSnapshot | null> {
+    const until = Date.now() + milliseconds;
+    for (;;) {
+      const snapshot = this.read(account);
+      const left = until - Date.now();
+      if (snapshot === null || hasEnded(snapshot.status) || left <= 0) return snapshot;
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          clearTimeout(timeout);
+          this.#waiters.delete(wake);
+          resolve();
+        };
+        const timeout = setTimeout(wake, left);
+        this.#waiters.add(wake);
+      });
+    }
+  }
+
+  /** The only way by which the runner is called. Returns at once; does nothing if it is not this analysis's turn. */
+  dispatch(): void {
+    if (!this.#ledger.exists()) return;
+    const claim = this.#ledger.claim(Date.now());
+    if (claim === null) return;
+    const abort = new AbortController();
+    const over = this.#work(claim, abort.signal).finally(() => {
+      if (this.#attempt?.abort === abort) this.#attempt = null;
+      this.#wake();
+    });
+    this.#attempt = { abort, over };
+    this.ctx.waitUntil(over);
+  }
+
+  /** Dispatches and returns when the attempt is over: how the queue's consumers are held back to what the runners can take. */
+  async dispatchAndWait(): Promise<void> {
+    this.dispatch();
+    await this.#attempt?.over;
+  }
+
+  /** Ends it if it has not ended yet. */
+  cancel(account: string): AnalysisSnapshot | null {
+    if (this.read(account) === null) return null;
+    this.#ledger.cancel(Date.now());
+    this.#afterEnd();
+    return this.read(account);
+  }
+
+  /** Erases the analysis and everything stored of it; what remains is a tombstone. */
+  async erase(account: string): Promise<AnalysisSnapshot | null> {
+    if (this.read(account) === null) return null;
+    this.#ledger.erase("deleted", Date.now());
+    this.#afterEnd();
+    // Now, so that the caller can rely on it; by the timer, should this fail.
+    await this.#run("sweep");
+    return this.read(account);
+  }
+
+  /** Never throws: what fails here is due again by its timer. */
+  override async alarm(): Promise<void> {
+    if (!this.#ledger.exists()) return;
+    try {
+      for (const kind of this.#ledger.timers.takeDue(Date.now())) {
+        // Not awaited: a slow index must not keep the alarm from seeing the end of a lease.
+        this.ctx.waitUntil(this.#run(kind));
+      }
+    } catch (error) {
+      log("error", "an alarm failed", { analysis: this.ctx.id.name, error });
+    } finally {
+      if (this.#ledger.exists()) this.#ledger.timers.arm();
+    }
+  }
+
+  async #run(kind: AnalysisTimer): Promise<void> {
+    try {
+      await this.#handlers[kind]();
+    } catch (error) {
+      log("error", "a step of an analysis failed; it will be tried again", { analysis: this.ctx.id.name, kind, error });
+    }
+  }
+
+  readonly #handlers: Record<AnalysisTimer, () => void | Promise<void>> = {
+    dispatch: () => this.dispatch(),
+    lease: () => {
+      this.#attempt?.abort.abort();
+      this.#ledger.loseLease(Date.now());
+      this.#wake();
+    },
+    deadline: () => {
+      this.#ledger.passDeadline(Date.now());
+      this.#afterEnd();
+    },
+    expire: () => {
+      this.#ledger.erase("expired", Date.now());
+      this.#afterEnd();
+    },
+    settle: async () => {
+      const { id, status } = this.#ledger.read();
+      await this.env.ACCOUNTS.getByName(this.#ledger.account).finish(id);
+      if (status !== "succeeded") await this.#result().release(id);
+      this.#ledger.done("settle");
+    },
+    copy: async () => {
+      const sequence = this.#ledger.sequence();
+      const snapshot = this.#ledger.read();
+      const key = recordKey(snapshot.account, snapshot.id);
+      const body = JSON.stringify({ account: snapshot.account, analysis: describe(snapshot) });
+      await this.env.STORAGE.put(key, body, { httpMetadata: { contentType: "application/json" } });
+      if (this.#ledger.read().erased !== null) await this.env.STORAGE.delete(key);
+      else if (this.#ledger.sequence() === sequence) this.#ledger.done("copy");
+    },
+    index: async () => {
+      for (let entry = this.#ledger.unindexed(); entry !== null; entry = this.#ledger.unindexed()) {
+        await updateIndex(this.env.DATABASE, entry);
+        this.#ledger.indexed(entry.sequence);
+      }
+    },
+    erase_input: async () => {
+      await this.env.STORAGE.delete(inputKey(this.#ledger.account, this.#ledger.id));
+      this.#ledger.done("erase_input");
+    },
+    sweep: async () => {
+      const { account, id } = this.#ledger;
+      await this.env.STORAGE.delete([inputKey(account, id), recordKey(account, id)]);
+      await this.#result().release(id);
+      this.#ledger.done("sweep");
+    },
+    forget: async () => {
+      await this.env.DATABASE.prepare("DELETE FROM analyses WHERE id = ?").bind(this.#ledger.id).run();
+      await this.ctx.storage.deleteAll();
+    },
+  };
+
+  #result() {
+    return this.env.RESULTS.getByName(this.#ledger.cacheKey);
+  }
+
+  /** Stops a runner call that nobody needs any more and lets everybody who waits know. */
+  #afterEnd(): void {
+    if (hasEnded(this.#ledger.read().status)) this.#attempt?.abort.abort();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** One attempt, from the claim to its end. Never throws. */
+  async #work(claim: Claim, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#obtain(claim, signal);
+    } catch (error) {
+      const now = Date.now();
+      if (!this.#ledger.holds(claim)) return;
+      if (error instanceof RunnerBusy) {
+        this.#ledger.postpone(claim, error.problem, error.retryAfter, now);
+        return;
+      }
+      const problem =
+        error instanceof Problem
+          ? error
+          : new Problem("internal_error", "The attempt broke off on our side.", { cause: error });
+      log("warn", "an attempt failed", {
+        analysis: this.ctx.id.name,
+        attempt: claim.number,
+        code: problem.code,
+        error,
+      });
+      this.#ledger.fail(claim, problem, now);
+    }
+  }
+
+  /** Gets the result: from those that are finished, from whoever is computing it, or from the runner. */
+  async #obtain(claim: Claim, signal: AbortSignal): Promise<void> {
+    const id = this.#ledger.id;
+    const result = this.#result();
+    const now = Date.now();
+    const attemptUntil = Math.min(claim.deadline, now + this.#settings.ATTEMPT_S);
+    const share = await result.claim(id, claim.deadline, attemptUntil);
+    if (!this.#ledger.holds(claim)) {
+      // Ended while asking, so the release that goes with the end may have come before the claim.
+      const ended = !this.#ledger.exists() || hasEnded(this.#ledger.read().status);
+      if (ended) await result.release(id);
+      return;
+    }
+    switch (share.kind) {
+      case "follow":
+        this.#ledger.follow(claim, Date.now());
+        return;
+      case "hit": {
+        const { verdict, score } = findingSchema.parse(JSON.parse(share.finding));
+        this.#ledger.succeed(claim, { ...share, verdict, score, cached: !share.own }, Date.now());
+        return;
+      }
+      case "lead":
+        await this.#infer(claim, id, share.prefix, attemptUntil, signal);
+    }
+  }
+
+  /** Has the runner analyse the input, following its lines to the end. */
+  async #infer(claim: Claim, id: string, prefix: string, until: number, signal: AbortSignal): Promise<void> {
+    const response = await callRunner(this.#settings, await this.#request(claim, id, prefix, until), signal);
+    for await (const line of readLines(response)) {
+      if (!this.#ledger.holds(claim)) return;
+      if (line.type === "stage") {
+        this.#ledger.stage(claim, line, Date.now());
+        continue;
+      }
+      if (line.type === "problem") throw lineProblem(line);
+      if (line.finding.image.sha256 !== claim.input.sha256) {
+        throw new Problem("input_changed", "The runner analysed other bytes than were accepted.");
+      }
+      if (line.finding.model.release !== claim.release) {
+        throw new Problem("release_mismatch", `The runner answered with release ${line.finding.model.release}.`);
+      }
+      const missing = claim.options.outputs.filter((name) => line.files[name] === undefined);
+      if (missing.length > 0) throw new Problem("output_unavailable", `The runner stored no ${missing.join(", ")}.`);
+      const { verdict, score } = line.finding;
+      const finished = { finding: JSON.stringify(line.finding), files: line.files, prefix };
+      if (!(await this.#result().complete(id, finished))) {
+        throw new Problem("internal_error", "The result came too late to be used.");
+      }
+      this.#ledger.succeed(claim, { ...finished, verdict, score, cached: false }, Date.now());
+      return;
+    }
+    throw new Problem("inference_crashed", "The runner's answer ended without a result.");
+  }
+
+  async #request(claim: Claim, id: string, prefix: string, until: number): Promise<InferRequest> {
+    const lifetime = until - Date.now();
+    const wanted = outputNames.filter((name) => claim.options.outputs.includes(name));
+    const puts = wanted.map(
+      async (name) => [name, await signedPut(this.#settings, outputKey(prefix, name), lifetime)] as const,
+    );
+    return {
+      job_id: id,
+      attempt: claim.number,
+      release: claim.release,
+      input_url: await signedGet(this.#settings, inputKey(claim.account, id), lifetime),
+      sha256: claim.input.sha256,
+      bytes: claim.input.bytes,
+      outputs: Object.fromEntries(await Promise.all(puts)),
+      options: claim.options,
+      deadline: until,
+    };
+  }
+}

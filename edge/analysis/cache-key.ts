@@ -1,0 +1,23 @@
+/** The one cache key: account, bytes, release and every option that can change the answer. */
+import { type AnalysisOptions, outputNames } from "@omni-iml/shared/analysis";
+import type { ReleaseManifest } from "@omni-iml/shared/release";
+
+/** Names the ResultObject of a request, in lower-case hex. Requests that must get the same answer get the same key. */
+export async function cacheKey(
+  account: string,
+  sha256: string,
+  options: AnalysisOptions,
+  release: Pick<ReleaseManifest, "release" | "thresholds">,
+): Promise<string> {
+  const { threshold, outputs, interpretation, evidence } = options;
+  const asked = outputNames.filter((name) => outputs.includes(name));
+  const pixel = threshold ?? release.thresholds.pixel;
+  const parts = [account, sha256, release.release, { threshold: pixel, outputs: asked, interpretation, evidence }];
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(parts)));
+  return hex(digest);
+}
+
+/** Lower-case hex of some bytes. */
+export function hex(bytes: ArrayBuffer): string {
+  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,74 @@
+/** Bindings of the worker, and its settings, parsed once. */
+import { z } from "zod";
+import type { AccountObject } from "./accounts/account-object.ts";
+import type { AnalysisObject } from "./analysis/analysis-object.ts";
+import type { ResultObject } from "./analysis/result-object.ts";
+
+/** What travels through the queue: ids only. */
+export interface DispatchMessage {
+  analysis: string;
+}
+
+const milliseconds = z.coerce.number().int().positive();
+const seconds = milliseconds.transform((value) => value * 1000);
+const bytes = z.coerce.number().int().positive();
+
+/** The variables of wrangler.toml; durations come out in milliseconds. */
+const variables = z.object({
+  RUNNER_URLS: z
+    .string()
+    .transform((list) => list.split(",").map((url) => url.trim().replace(/\/+$/, "")))
+    .pipe(z.array(z.url()).min(1)),
+  RUNNER_SECRET: z.string().min(1),
+  S3_ENDPOINT: z.url(),
+  S3_REGION: z.string().min(1),
+  S3_BUCKET: z.string().min(1),
+  S3_ACCESS_KEY_ID: z.string().min(1),
+  S3_SECRET_ACCESS_KEY: z.string().min(1),
+  DEFAULT_WAIT_S: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(60)
+    .transform((value) => value * 1000),
+  LEASE_MS: milliseconds,
+  ATTEMPT_S: seconds,
+  DEADLINE_INTERACTIVE_S: seconds,
+  DEADLINE_BATCH_S: seconds,
+  MAX_ATTEMPTS: z.coerce.number().int().positive(),
+  BACKOFF_MS: milliseconds,
+  INPUT_RETENTION_S: seconds,
+  RESULT_RETENTION_S: seconds,
+  TOMBSTONE_S: seconds,
+  FILE_URL_S: seconds,
+  IN_BAND_MAX_BYTES: bytes,
+  IN_BAND_BUDGET_BYTES: bytes,
+});
+export type Settings = z.output<typeof variables>;
+
+type Variables = { [Name in keyof z.input<typeof variables>]: string };
+
+export interface Environment extends Variables {
+  ANALYSES: DurableObjectNamespace<AnalysisObject>;
+  RESULTS: DurableObjectNamespace<ResultObject>;
+  ACCOUNTS: DurableObjectNamespace<AccountObject>;
+  DATABASE: D1Database;
+  STORAGE: R2Bucket;
+  DISPATCH: Queue<DispatchMessage>;
+  FAILED_AUTHENTICATION: RateLimit;
+}
+
+const parsed = new WeakMap<Variables, Settings>();
+
+/** The settings of this deployment. Throws one error that names every variable that is missing or wrong. */
+export function settings(environment: Variables): Settings {
+  const known = parsed.get(environment);
+  if (known) return known;
+  const result = variables.safeParse(environment);
+  if (!result.success) {
+    const complaints = result.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+    throw new Error(`The worker's variables are not complete (see wrangler.toml): ${complaints.join("; ")}`);
+  }
+  parsed.set(environment, result.data);
+  return result.data;
+}

@@ -1,0 +1,59 @@
+/** Wiring only: which middleware and routes there are, and what the platform may call. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { Problem } from "@omni-iml/shared/problems";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { secureHeaders } from "hono/secure-headers";
+import { consumeDispatches } from "./analysis/dispatch-queue.ts";
+import type { DispatchMessage, Environment } from "./environment.ts";
+import type { App } from "./middleware/app-types.ts";
+import { authentication } from "./middleware/authentication.ts";
+import { invalidRequest, problemResponse, renderError } from "./middleware/problem-response.ts";
+import { requestId } from "./middleware/request-id.ts";
+import { registerAnalyses } from "./routes/analyses.ts";
+import { registerDocumentation } from "./routes/documentation.ts";
+import { registerHealth } from "./routes/health.ts";
+import { registerModels } from "./routes/models.ts";
+
+export { AccountObject } from "./accounts/account-object.ts";
+export { AnalysisObject } from "./analysis/analysis-object.ts";
+export { ResultObject } from "./analysis/result-object.ts";
+
+const app = new OpenAPIHono<App>({
+  defaultHook: (result) => {
+    if (!result.success) throw invalidRequest(result.error, result.target);
+  },
+});
+
+app.use(requestId);
+app.use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }));
+app.use(async (context, next) => {
+  await next();
+  context.header("cache-control", "no-store");
+});
+app.use(
+  methodNotAllowed({
+    app,
+    onMethodNotAllowed: (context, methods) =>
+      problemResponse(
+        context,
+        new Problem("method_not_allowed", `${context.req.method} is not answered at ${context.req.path}.`),
+        { allow: methods.join(", ") },
+      ),
+  }),
+);
+app.use("/v1/*", authentication);
+
+registerHealth(app);
+registerDocumentation(app);
+registerModels(app);
+registerAnalyses(app);
+
+app.notFound((context) =>
+  problemResponse(context, new Problem("not_found", `Nothing is found at ${context.req.path}.`)),
+);
+app.onError(renderError);
+
+export default {
+  fetch: app.fetch,
+  queue: consumeDispatches,
+} satisfies ExportedHandler<Environment, DispatchMessage>;

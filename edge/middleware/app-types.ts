@@ -1,0 +1,8 @@
+import type { Caller } from "../accounts/authenticate.ts";
+import type { Environment } from "../environment.ts";
+
+/** What Hono passes along with a request. `caller` is set behind the authentication middleware only. */
+export interface App {
+  Bindings: Environment;
+  Variables: { requestId: string; caller: Caller };
+}

@@ -1,0 +1,174 @@
+/** What a client sends to `POST /v1/analyses`: read within limits, checked, hashed. */
+import { type AnalysisOptions, analysisOptions, metadata as metadataSchema } from "@omni-iml/shared/analysis";
+import { Problem } from "@omni-iml/shared/problems";
+import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
+import type { z } from "zod";
+import { hex } from "../analysis/cache-key.ts";
+import type { AnalysisInput } from "../analysis/snapshot.ts";
+import { nameOther, sniffImage } from "../analysis/sniff.ts";
+import { invalidRequest } from "../middleware/problem-response.ts";
+
+export interface Submission {
+  image: Uint8Array;
+  input: AnalysisInput;
+  options: AnalysisOptions;
+  metadata: Record<string, string>;
+}
+
+interface Parts {
+  image: Uint8Array;
+  filename: string | null;
+  options: string | undefined;
+  metadata: string | undefined;
+}
+
+/** Beside the image, a multipart body holds boundaries, headers, options and metadata. */
+const envelope = 128 * 1024;
+
+function tooLarge(limit: number): Problem {
+  const mebibytes = Math.floor(limit / 1024 / 1024);
+  return new Problem("image_too_large", `At most ${mebibytes} MiB can be sent in a request; use /v1/uploads for more.`);
+}
+
+/** The size that the body declares, checked against `limit`; `null` where it declares none. */
+export function declaredLength(request: Request, limit: number): number | null {
+  const header = request.headers.get("content-length");
+  if (header === null) return null;
+  const length = Number(header);
+  if (length > limit + envelope) throw tooLarge(limit);
+  return length;
+}
+
+/** How much memory to set aside for a body. */
+export function memoryFor(declared: number | null, limit: number): number {
+  return declared ?? limit + envelope;
+}
+
+/** Reads the body into one buffer, giving up as soon as it is longer than allowed. */
+async function readBody(request: Request, declared: number | null, limit: number): Promise<Uint8Array> {
+  if (!request.body) return new Uint8Array();
+  const most = limit + envelope;
+  const chunks: Uint8Array[] = [];
+  let whole = new Uint8Array(declared ?? 0);
+  let length = 0;
+  for await (const chunk of request.body) {
+    if (!(chunk instanceof Uint8Array)) throw new Error("a request body yields bytes");
+    if (length + chunk.length > most) throw tooLarge(limit);
+    if (declared === null) chunks.push(chunk);
+    else whole.set(chunk, length);
+    length += chunk.length;
+  }
+  if (declared === null) {
+    whole = new Uint8Array(length);
+    let at = 0;
+    for (const chunk of chunks) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+  }
+  return whole.subarray(0, length);
+}
+
+function parseJson<Schema extends z.ZodType>(
+  text: string | undefined,
+  schema: Schema,
+  where: string,
+): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text ?? "{}");
+  } catch (cause) {
+    const errors = [{ path: where, message: "is not JSON" }];
+    throw new Problem("invalid_request", `${where}: is not JSON`, { errors, cause });
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) throw invalidRequest(result.error, where);
+  return result.data;
+}
+
+function refuse(path: string, message: string): Problem {
+  return new Problem("invalid_request", `${path}: ${message}`, { errors: [{ path, message }] });
+}
+
+/** Cuts a multipart body into its fields; the image stays where it is in the buffer. */
+function readMultipart(body: Uint8Array, contentType: string, limit: number): Parts {
+  const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(contentType)?.slice(1).find(Boolean);
+  if (boundary === undefined) throw refuse("content-type", "multipart/form-data without a boundary");
+  const fields = new Map<string, { bytes: Uint8Array; filename: string | null }>();
+  try {
+    for (const part of parseMultipart(body, {
+      boundary,
+      maxFileSize: body.length,
+      maxTotalSize: body.length,
+      maxParts: 8,
+    })) {
+      const name = part.name ?? "";
+      if (name !== "image" && name !== "options" && name !== "metadata") {
+        throw refuse(name === "" ? "body" : name, "is not a field of this request");
+      }
+      if (fields.has(name)) throw refuse(name, "is there more than once");
+      fields.set(name, { bytes: part.content[0] ?? new Uint8Array(), filename: part.filename ?? null });
+    }
+  } catch (cause) {
+    if (cause instanceof MultipartParseError) {
+      const message = "cannot be read as multipart/form-data";
+      throw new Problem("invalid_request", `body: ${message}`, { cause, errors: [{ path: "body", message }] });
+    }
+    throw cause;
+  }
+  const image = fields.get("image");
+  if (image === undefined) throw new Problem("empty_body", "The multipart body has no field `image`.");
+  if (image.bytes.length > limit) throw tooLarge(limit);
+  const text = (name: string) => {
+    const field = fields.get(name);
+    return field && new TextDecoder().decode(field.bytes);
+  };
+  return { image: image.bytes, filename: image.filename, options: text("options"), metadata: text("metadata") };
+}
+
+/** Reads a raw body; options and metadata come as query parameters then. */
+function readRaw(body: Uint8Array, query: URLSearchParams, limit: number): Parts {
+  if (body.length > limit) throw tooLarge(limit);
+  return {
+    image: body,
+    filename: null,
+    options: query.get("options") ?? undefined,
+    metadata: query.get("metadata") ?? undefined,
+  };
+}
+
+function checkQuery(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of new Set(query.keys())) {
+    if (!known.includes(name)) throw refuse(name, "is not a parameter of this request");
+    if (query.getAll(name).length > 1) throw refuse(name, "is there more than once");
+  }
+}
+
+/** Reads, checks and hashes what was sent. `declared` is the body's size as `declaredLength` found it. */
+export async function readSubmission(request: Request, declared: number | null, limit: number): Promise<Submission> {
+  const contentType = request.headers.get("content-type") ?? "application/octet-stream";
+  const mediaType = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
+  const multipart = mediaType === "multipart/form-data";
+  const query = new URL(request.url).searchParams;
+  checkQuery(query, multipart ? [] : ["options", "metadata"]);
+  if (declared === 0 || request.body === null) throw new Problem("empty_body", "The request has no body.");
+  if (!multipart && !mediaType.startsWith("image/") && mediaType !== "application/octet-stream") {
+    const detail = `A body of type ${mediaType} is not an image; send multipart/form-data or an image type.`;
+    throw new Problem("unsupported_media_type", detail);
+  }
+  const body = await readBody(request, declared, limit);
+  if (body.length === 0) throw new Problem("empty_body", "The request has no body.");
+  const parts = multipart ? readMultipart(body, contentType, limit) : readRaw(body, query, limit);
+  const options = parseJson(parts.options, analysisOptions, "options");
+  const metadata = parseJson(parts.metadata, metadataSchema, "metadata");
+  if (parts.image.length === 0) throw new Problem("empty_body", "The image has no bytes.");
+  const type = sniffImage(parts.image);
+  if (type === null) throw new Problem("unsupported_media_type", `The file is ${nameOther(parts.image)}.`);
+  const sha256 = hex(await crypto.subtle.digest("SHA-256", parts.image));
+  return {
+    image: parts.image,
+    input: { sha256, bytes: parts.image.length, content_type: type, filename: parts.filename },
+    options,
+    metadata,
+  };
+}
