@@ -22,7 +22,9 @@ const database = "omni-iml";
 
 /** Milliseconds a child has for its first "ready", model warm-up on a busy machine included. */
 const readyPatience = 150_000;
-/** Milliseconds a child has to end by itself: the runner drains what it has in flight. */
+/** Seconds for which a stopping runner lets analyses end. They could not store their results: the edge stops as well. */
+const drainSeconds = 1;
+/** Milliseconds a child has to end by itself. */
 const stopGrace = 8_000;
 
 export interface StackConfig {
@@ -104,6 +106,7 @@ export class LocalStack {
       HOST: "127.0.0.1",
       PROVIDER: "cpu",
       RUNNER_SECRET: secrets.runner_secret,
+      DRAIN_SECONDS: String(drainSeconds),
     });
   }
 

@@ -1,5 +1,6 @@
 /** A child process in a process group of its own: logged to a file, started again when it dies, ended with all it started. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 
@@ -92,23 +93,21 @@ export class SupervisedProcess {
     }, delay);
   }
 
-  /** Asks the child to end, and after `grace` ms ends whatever of its group is left. */
+  /** Asks the child to end, waits up to `grace` ms, and ends whatever of its group is left then. */
   async stop(grace: number): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restart);
-    const pid = this.#child?.pid;
-    if (pid === undefined) return;
-    signalGroup(pid, "SIGTERM");
-    await groupEnd(pid, grace);
+    const child = this.#child;
+    if (child?.pid === undefined) return;
+    const { pid } = child;
+    const exit = once(child, "exit");
+    // Only the child itself: how its own children end is its business while it has the time.
+    child.kill("SIGTERM");
+    const patience = setTimeout(() => signalGroup(pid, "SIGKILL"), grace);
+    await exit;
+    clearTimeout(patience);
     signalGroup(pid, "SIGKILL");
-    // Bounded: a killed process that its parent has not reaped yet still counts as alive.
-    await groupEnd(pid, 2_000);
   }
-}
-
-async function groupEnd(pid: number, patience: number): Promise<void> {
-  const deadline = Date.now() + patience;
-  while (signalGroup(pid, 0) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 /** Signals every process of a group; false where there is none left. */
