@@ -1,0 +1,49 @@
+/**
+ * Analyses image files without a server, exactly as the runner does: one JSON line a file, and with `--out DIR` its
+ * probability map, mask and overlay.
+ *
+ *   node gpu-runner/inference/run-once.ts [--model-dir DIR] [--out DIR] IMAGE…
+ */
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { analysisOptions } from "@omni-iml/shared/analysis";
+import { readConfiguration } from "../configuration.ts";
+import { loadRelease } from "../release.ts";
+import { analyse } from "./analyse.ts";
+import { Batcher } from "./batcher.ts";
+import { loadSession } from "./session.ts";
+
+const { values, positionals } = parseArgs({
+  options: { "model-dir": { type: "string" }, out: { type: "string" } },
+  allowPositionals: true,
+});
+const configuration = readConfiguration({ ...process.env, RUNNER_SECRET: "nothing is signed here" });
+const { manifest, modelFile } = await loadRelease(values["model-dir"] ?? configuration.MODEL_DIR);
+const session = await loadSession(modelFile, configuration.PROVIDER, configuration.THREADS);
+const served = {
+  manifest,
+  batcher: new Batcher(session, configuration.MAX_BATCH),
+  maxPixels: configuration.MAX_PIXELS,
+};
+const outputs = values.out === undefined ? [] : (["probability", "mask", "overlay"] as const);
+if (values.out !== undefined) mkdirSync(values.out, { recursive: true });
+
+for (const file of positionals) {
+  const bytes = readFileSync(file);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const job = { bytes, sha256, outputs: [...outputs], options: analysisOptions.parse({}) };
+  try {
+    const { finding, files } = await analyse(job, served, new AbortController().signal, () => undefined);
+    process.stdout.write(`${JSON.stringify({ file, ...finding })}\n`);
+    for (const [name, content] of Object.entries(files)) {
+      writeFileSync(join(values.out ?? ".", `${basename(file)}.${name}.png`), content);
+    }
+  } catch (error) {
+    process.stdout.write(
+      `${JSON.stringify({ file, error: error instanceof Error ? error.message : String(error) })}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
