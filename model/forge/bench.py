@@ -11,6 +11,7 @@ from .sample import DOMAINS, Forger
 
 
 def main() -> None:
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--size", type=int, default=256)

@@ -56,6 +56,7 @@ class Word:
 
     @property
     def height(self) -> int:
+        """Of its ink, in pixels."""
         return self.box[3] - self.box[1]
 
 
@@ -178,7 +179,7 @@ def _lettered(
     frame: np.ndarray, box: Box, text: str, like: np.ndarray, ink_height: float, rng: np.random.Generator, font: str
 ) -> tuple[np.ndarray, Box]:
     """The frame with text in a box's place, its left and its middle kept, ink and sharpness like those of `like`."""
-    colour, ground, contrast = ink_and_ground(like)
+    colour, _, contrast = ink_and_ground(like)
     if contrast < 15:
         raise Unforgeable("no ink to match")
     ink = coverage(text, font, ink_height)

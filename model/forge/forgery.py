@@ -23,7 +23,7 @@ class Forgery:
     donor_history: tuple[str, ...] = ()
 
 
-class Unforgeable(Exception):
+class Unforgeable(Exception):  # noqa: N818 - a refusal, not a failure
     """This frame does not lend itself to this manipulation; draw another."""
 
 
@@ -37,7 +37,7 @@ class Workbench:
 
     pool: Pool
     book: SaveBook
-    reuse: int = 3
+    reuse: int = 4
     _shelves: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
     _made: dict[str, list[Photo]] = field(default_factory=dict)
 

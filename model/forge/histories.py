@@ -16,11 +16,17 @@ from .pool import resize
 
 # Annex K of ITU-T T.81, natural order: what libjpeg scales by quality.
 STANDARD_LUMA = np.array(
-    [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55]
-    + [14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62]
-    + [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92]
-    + [49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99]
-)
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ]
+).reshape(64)
 STANDARD_CHROMA = np.full((8, 8), 99)
 STANDARD_CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 STANDARD_CHROMA = STANDARD_CHROMA.reshape(64)
@@ -38,6 +44,7 @@ class Save:
     chroma: tuple[int, ...] | None = None
 
     def describe(self) -> str:
+        """In words, for annotations."""
         if self.format == "PNG":
             return "PNG"
         tables = "" if self.luma is None else " own tables"
@@ -88,6 +95,7 @@ class SaveBook:
         self._camera_tables = camera_tables
 
     def jpeg(self, rng: np.random.Generator, low: int, high: int) -> Save:
+        """A JPEG of a quality in low…high."""
         quality = int(rng.integers(low, high + 1))
         if rng.random() < 0.35:  # the qualities that programs and sites use by default
             usual = [q for q in (70, 75, 80, 85, 90, 92, 95, 98) if low <= q <= high]
@@ -102,6 +110,7 @@ class SaveBook:
         return Save("JPEG", quality, subsampling, *_unseen_tables(rng, quality))
 
     def final(self, rng: np.random.Generator, share_jpeg: float = 0.70, share_png: float = 0.20) -> Save:
+        """The file that reaches us: JPEG, PNG, else WebP."""
         kind = rng.random()
         if kind < share_jpeg:
             return self.jpeg(rng, 60, 100)
@@ -110,6 +119,7 @@ class SaveBook:
         return Save("WEBP", int(rng.integers(60, 96)))
 
     def intermediate(self, rng: np.random.Generator, low: int = 50, high: int = 98) -> Save:
+        """A save on the way, lossy in any case."""
         return Save("WEBP", int(rng.integers(60, 96))) if rng.random() < 0.06 else self.jpeg(rng, low, high)
 
 
@@ -146,11 +156,13 @@ class Life:
     steps: tuple[tuple[int, int, Save], ...]
 
     def describe(self) -> list[str]:
+        """In words, for annotations."""
         noise = [f"noise {self.noise:.1f}"] if self.noise else []
         return noise + [(f"crop {dx},{dy} " if dx or dy else "") + save.describe() for dx, dy, save in self.steps]
 
     @property
     def margin(self) -> tuple[int, int]:
+        """Columns and rows cut off on the way."""
         return sum(dx for dx, _, _ in self.steps), sum(dy for _, dy, _ in self.steps)
 
     def live(self, pixels: np.ndarray) -> np.ndarray:
@@ -191,12 +203,14 @@ class Afterlife:
     steps: tuple[tuple[int, int, Save], ...]
 
     def describe(self) -> list[str]:
+        """In words, for annotations."""
         words = [f"resize {self.factor:.2f}"] if self.factor != 1 else []
         words += [f"{self.finish} {self.amount:.2f}"] if self.finish else []
         return words + [(f"crop {dx},{dy} " if dx or dy else "") + save.describe() for dx, dy, save in self.steps]
 
     @property
     def final(self) -> Save:
+        """The save that makes the sample's file."""
         return self.steps[-1][2]
 
     def finish_off(self, pixels: np.ndarray) -> np.ndarray:

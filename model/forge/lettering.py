@@ -60,7 +60,7 @@ def text_width(path: str, size: int, text: str) -> float:
 def coverage(text: str, path: str, ink_height: float) -> np.ndarray:
     """The text's ink, cropped to it, scaled so that the ink is `ink_height` px high."""
     probe = _font(path, 64)
-    x0, y0, x1, y1 = probe.getbbox(text)
+    _, y0, _, y1 = probe.getbbox(text)
     size = int(np.clip(round(64 * ink_height / max(1, y1 - y0)), 5, 400))
     return coverage_at_size(text, path, size)
 

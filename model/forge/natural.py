@@ -269,10 +269,11 @@ def _own_region(window: Window, rng: np.random.Generator, largest: float) -> np.
     """A region of the window itself: an object a third of the time, else a random shape."""
     height, width = window.pixels.shape[:2]
     if rng.random() < 0.33:
-        local = Photo(window.photo.key, window.photo.domain, window.photo.set, window.pixels)
-        mask = object_mask(rng, local)
-        if mask is not None and 0.004 < mask.mean() < largest * 1.5:
-            return mask
+        whole = object_mask(rng, window.photo)
+        if whole is not None:
+            mask = window.part_of(whole)
+            if 0.004 < mask.mean() < largest * 1.5:
+                return mask
     return shape_in_frame(rng, height, width, min(draw_area(rng), largest))
 
 

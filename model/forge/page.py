@@ -1,4 +1,4 @@
-"""Documents rendered here: letters, invoices, forms, receipts, with tables, stamps, signatures; then printed and scanned.
+"""Documents rendered here: letters, invoices, forms, receipts, with stamps and signatures; printed and scanned.
 
 A page is a Photo with one quad a text line, so that the document forgers treat it like a scanned receipt.
 """

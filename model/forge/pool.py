@@ -10,7 +10,7 @@ import csv
 import hashlib
 import xml.etree.ElementTree as ElementTree
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -50,7 +50,8 @@ class Photo:
     """A decoded pool image. Coordinates of all annotations are in pixels of `pixels`.
 
     pixels: uint8 [h,w,3] RGB; quads: float32 [n,4,2], clockwise from the top left; words: n transcriptions ("" where
-    illegible); landmarks: float32 [k,2] face landmarks or [0,2]; objects: bool [h,w] masks of things worth cutting out.
+    illegible); landmarks: float32 [k,2] face landmarks or [0,2]; object_boxes: float32 [n,4] as x0,y0,x1,y1;
+    segments: label map uint16 [h,w], see `_read_segments`; foregrounds: what regions.py has found, by variant.
     """
 
     key: str
@@ -62,13 +63,16 @@ class Photo:
     landmarks: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
     object_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     segments: np.ndarray | None = None
+    foregrounds: dict[int, np.ndarray | None] = field(default_factory=dict)
 
     @property
     def height(self) -> int:
+        """Rows of pixels."""
         return self.pixels.shape[0]
 
     @property
     def width(self) -> int:
+        """Columns of pixels."""
         return self.pixels.shape[1]
 
 
@@ -81,12 +85,24 @@ class Window:
     words: tuple[str, ...]
     landmarks: np.ndarray
     photo: Photo
-    scale: float
+    x: int
+    y: int
+    source_width: int
+    source_height: int
+    cut: tuple[int, int] = (0, 0)
 
     def moved(self, pixels: np.ndarray, dx: int, dy: int) -> Window:
         """The same window after `dx` columns and `dy` rows were cut off at the left and top."""
         offset = np.array([dx, dy], np.float32)
-        return Window(pixels, self.quads - offset, self.words, self.landmarks - offset, self.photo, self.scale)
+        quads, landmarks = self.quads - offset, self.landmarks - offset
+        return replace(self, pixels=pixels, quads=quads, landmarks=landmarks, cut=(self.cut[0] + dx, self.cut[1] + dy))
+
+    def part_of(self, mask: np.ndarray) -> np.ndarray:
+        """What the window shows of a mask of the whole photo; both bool."""
+        height, width = self.pixels.shape[:2]
+        part = mask[self.y : self.y + self.source_height, self.x : self.x + self.source_width].astype(np.uint8) * 255
+        part = resize(part, width + self.cut[0], height + self.cut[1], cv2.INTER_LINEAR)
+        return part[self.cut[1] :, self.cut[0] :] >= 128
 
 
 def resize(pixels: np.ndarray, width: int, height: int, interpolation: int | None = None) -> np.ndarray:
@@ -110,7 +126,7 @@ def cut_window(photo: Photo, x: int, y: int, width: int, height: int, scale: flo
     centres = quads.mean(axis=1) if len(quads) else np.zeros((0, 2), np.float32)
     inside = (centres > 0).all(axis=1) & (centres < np.array([width, height])).all(axis=1)
     words = tuple(word for word, keep in zip(photo.words, inside, strict=True) if keep)
-    return Window(np.ascontiguousarray(pixels), quads[inside], words, landmarks, photo, scale)
+    return Window(np.ascontiguousarray(pixels), quads[inside], words, landmarks, photo, x, y, source_w, source_h)
 
 
 def _read_text_boxes(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -216,17 +232,18 @@ class Pool:
 
     def _decode(self, record: Record) -> Photo:
         path = self.folder / record.dest
-        image = Image.open(path)
         reduction = 1
-        while record.width * record.height / 1e6 / reduction**2 > DECODE_LIMIT_MP[record.domain]:
+        while record.width * record.height / 1e6 / reduction**2 > DECODE_LIMIT_MP[record.domain] and reduction < 8:
             reduction *= 2
-        if reduction > 1 and image.format == "JPEG":
-            image.draft("RGB", (image.width // reduction, image.height // reduction))
-        pixels = np.asarray(image.convert("RGB"))
-        if reduction > 1 and pixels.shape[1] > record.width // reduction + 8:
-            pixels = resize(pixels, record.width // reduction, record.height // reduction)
+        # OpenCV here, not Pillow: half the time for large files, and nothing downstream depends on the decoder.
+        flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+        flag = flags.get(reduction, cv2.IMREAD_REDUCED_COLOR_8) | cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imread(str(path), flag)
+        if pixels is None:
+            raise OSError(f"{path} cannot be decoded")
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
         factor = np.float32(pixels.shape[1] / record.width)
-        photo = Photo(record.dest, record.domain, record.set, np.ascontiguousarray(pixels))
+        photo = Photo(record.dest, record.domain, record.set, pixels)
         if record.dest in self._landmarks:
             photo.landmarks = self._landmarks[record.dest] * factor
         for suffix in (".csv", ".txt"):

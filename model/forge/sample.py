@@ -79,6 +79,7 @@ class Forger:
         self.book = SaveBook(pool.camera_tables())
 
     def bench(self) -> Workbench:
+        """An empty bench; samples made at one bench share photos."""
         return Workbench(self.pool, self.book)
 
     def shard(self, seed: int, index: int, count: int, domain: str | None = None) -> list[Sample]:

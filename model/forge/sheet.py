@@ -51,6 +51,7 @@ def sheet(samples: list[Sample], columns: int, side: int) -> Image.Image:
 
 
 def main() -> None:
+    """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("sheet.png"))

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from . import document, face, natural, scene_text
+from .forgery import Forgery, Unforgeable
+from .pool import Pool
+from .sample import DOMAINS, FORGERS, Forger, Sample
+
+MODULES = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
+
+
+@pytest.fixture(scope="session")
+def samples(forger: Forger) -> list[Sample]:
+    return [sample for index in range(5) for sample in forger.shard(7, index, 60)]
+
+
+def test_shapes_and_types(samples: list[Sample]) -> None:
+    for sample in samples:
+        assert sample.pixels.shape == (256, 256, 3) and sample.pixels.dtype == np.uint8
+        assert sample.mask.shape == (256, 256) and sample.mask.dtype == bool
+        assert sample.qtable.shape == (64,) and sample.qtable.dtype == np.int32
+        assert 0 <= sample.domain < len(DOMAINS)
+
+
+def test_same_seed_same_samples(forger: Forger, pool_folder) -> None:
+    again = Forger(Pool(pool_folder, "all"), 256)
+    for one, other in zip(forger.shard(3, 4, 12), again.shard(3, 4, 12), strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+        assert np.array_equal(one.mask, other.mask)
+        assert one.annotation == other.annotation
+
+
+def test_other_index_other_samples(forger: Forger) -> None:
+    one, other = forger.shard(3, 4, 1)[0], forger.shard(3, 5, 1)[0]
+    assert not np.array_equal(one.pixels, other.pixels)
+
+
+def test_pixels_and_table_come_from_the_final_file(samples: list[Sample]) -> None:
+    for sample in samples:
+        image = Image.open(io.BytesIO(sample.file))
+        if sample.view:
+            assert not sample.jpeg and (sample.qtable == 1).all()
+            continue
+        assert image.size == (256, 256)
+        assert np.array_equal(np.asarray(image.convert("RGB")), sample.pixels)
+        assert sample.jpeg == (image.format == "JPEG")
+        expected = image.quantization[0] if sample.jpeg else [1] * 64
+        assert sample.qtable.tolist() == list(expected)
+
+
+def test_authentic_samples_have_empty_masks_and_the_others_do_not(samples: list[Sample]) -> None:
+    for sample in samples:
+        assert sample.mask.any() == (sample.kind != "authentic")
+        assert bool(sample.annotation["boxes"]) == (sample.kind != "authentic")
+
+
+def test_shares(samples: list[Sample]) -> None:
+    kinds = Counter(sample.kind == "authentic" for sample in samples)
+    assert 0.25 < kinds[True] / len(samples) < 0.42
+    domains = Counter(DOMAINS[sample.domain] for sample in samples)
+    assert 0.45 < domains["natural"] / len(samples) < 0.65
+    assert min(domains[name] for name in DOMAINS) / len(samples) > 0.06
+    assert 0.17 < sum(sample.view for sample in samples) / len(samples) < 0.33
+
+
+def test_authentic_samples_get_the_same_histories(samples: list[Sample]) -> None:
+    def saves(authentic: bool) -> float:
+        chosen = [sample for sample in samples if (sample.kind == "authentic") == authentic]
+        return float(np.mean([len(s.annotation["history"]) + len(s.annotation["afterlife"]) for s in chosen]))
+
+    assert abs(saves(True) - saves(False)) < 0.45
+
+
+def test_every_kind_of_photograph_occurs_in_300_samples(samples: list[Sample]) -> None:
+    seen = {sample.kind for sample in samples}
+    assert {"authentic", *natural.KINDS, "text_replace", "text_copy", "text_erase", "face_swap"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("domain", "kind"), [(name, kind) for name, module in MODULES.items() for kind in module.KINDS]
+)
+def test_every_kind_can_be_made_and_its_mask_marks_what_differs(forger: Forger, domain: str, kind: str) -> None:
+    """Against the same background with the same prior life, before the afterlife."""
+    bench = forger.bench()
+    for seed in range(60):
+        rng = np.random.default_rng([11, seed])
+        plan = forger.plan(rng, bench, domain, view=False)
+        window = plan.window()
+        before = window.pixels.copy()
+        try:
+            forgery = FORGERS[domain].forge(window, bench, rng, kind)
+        except Unforgeable:
+            continue
+        break
+    else:
+        pytest.fail(f"no {kind} in 60 attempts")
+    assert forgery.kind == kind
+    assert np.array_equal(window.pixels, before), "the window must not be painted on"
+    difference = np.abs(forgery.pixels.astype(int) - before).max(axis=2)
+    near = np.zeros_like(forgery.mask)
+    rows, columns = np.nonzero(forgery.mask)
+    for dy in range(-6, 7):
+        for dx in range(-6, 7):
+            near[np.clip(rows + dy, 0, near.shape[0] - 1), np.clip(columns + dx, 0, near.shape[1] - 1)] = True
+    strong = difference > (24 if kind in ("face_swap", "self_blend", "retouch", "feature_swap") else 8)
+    assert strong[~near].mean() < 0.003, "changed outside the mask"
+    assert (difference[forgery.mask] > 0).mean() > 0.2, "hardly changed inside the mask"
+
+
+def test_authentic_twin_differs_only_by_the_forgery(forger: Forger) -> None:
+    """One plan rendered with and without forgery into a lossless file: equal outside the mask."""
+    bench = forger.bench()
+    for seed in range(40):
+        rng = np.random.default_rng([12, seed])
+        plan = forger.plan(rng, bench, "natural", view=False)
+        if len(plan.afterlife.steps) > 1 or plan.afterlife.final.format != "PNG" or plan.afterlife.finish:
+            continue
+        window = plan.window()
+        try:
+            forged = forger.render(plan, natural.forge(window, bench, rng, "copy_move"))
+        except Unforgeable:
+            continue
+        empty = np.zeros(window.pixels.shape[:2], bool)
+        twin = forger.render(plan, Forgery(window.pixels, empty, "authentic"))
+        differs = (forged.pixels != twin.pixels).any(axis=2)
+        assert differs[forged.mask].mean() > 0.5
+        assert differs[~forged.mask].mean() < 0.05
+        return
+    pytest.fail("no lossless plan drawn")
+
+
+@pytest.mark.parametrize("size", [320, 384])
+def test_other_sizes(pool_folder, size: int) -> None:
+    for sample in Forger(Pool(pool_folder, "all"), size).shard(1, 0, 6):
+        assert sample.pixels.shape == (size, size, 3) and sample.mask.shape == (size, size)
