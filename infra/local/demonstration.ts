@@ -62,15 +62,10 @@ export function withAlteredSignature(address: string): string {
 
 /** The answer as a person reads it. */
 export function readable(analysis: Analysis, sample: string): string {
-  const { image, verdict, score, threshold, domain, modality, regions, explanation, timings, files } = analysis;
+  const { image, verdict, score, domain, modality, regions, explanation, timings, files } = analysis;
   const row = (label: string, text: string) => `  ${label.padEnd(12)}${text}`;
   const lines = [row("sample", `${sample}${image ? `  ${image.width} × ${image.height}` : ""}`)];
-  lines.push(
-    row(
-      "verdict",
-      `${verdict?.replaceAll("_", " ") ?? analysis.status}  (score ${fixed(score)}, threshold ${fixed(threshold)})`,
-    ),
-  );
+  lines.push(row("verdict", `${verdict?.replaceAll("_", " ") ?? analysis.status} (score ${fixed(score)})`));
   if (domain) lines.push(row("domain", `${domain.name} (${fixed(domain.confidence)}), the gate chose ${modality}`));
   for (const { id, bbox, area_fraction, score: regionScore, manipulation } of regions ?? []) {
     const box = `${bbox.width} × ${bbox.height} at ${bbox.x}, ${bbox.y}`;

@@ -21,9 +21,11 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
+  const port = parsePort(process.env["PORT"], 8787);
+  const state = new StateFolder(process.env["OMNI_IML_STATE"] || join(repository, ".omni-iml"));
   const stack = new LocalStack({
-    port: parsePort(process.env["PORT"], 8787),
-    state: new StateFolder(process.env["OMNI_IML_STATE"] || join(repository, ".omni-iml")),
+    port,
+    state,
     report: (line) => console.error(`! ${line}`),
   });
   const asked = stopRequest();
@@ -33,6 +35,7 @@ async function main(): Promise<number> {
     if (typeof outcome === "string") return 130;
     if (outcome.complaints.length > 0) return 1;
     if (check) return 0;
+    console.log(`runner: ${stack.runnerUrl}  logs: ${state.logs}`);
     console.log(`ready: ${stack.baseUrl}  key: ${outcome.apiKey}`);
     await asked;
     return 0;
