@@ -140,7 +140,7 @@ const inputSchema = z.object({
   filename: z.string().nullable(),
 });
 const emptyInput: AnalysisInput = { sha256: "", bytes: 0, content_type: "", filename: null };
-/** Stage lines closer together than this neither renew the lease nor become events, unless the stage changes. */
+/** Stage lines closer together than this (or a quarter of the lease) neither renew it nor become events, unless the stage changes. */
 const renewEvery = 1_000;
 const longestPause = 60_000;
 /** A follower that misses the news of its leader asks again after this long. */
@@ -268,7 +268,7 @@ export class Ledger {
     if (!this.holds(claim)) return;
     const row = this.#row();
     const news = row.accepted === 0 || row.stage !== line.stage;
-    if (!news && now - row.renewed_at < renewEvery) return;
+    if (!news && now - row.renewed_at < Math.min(renewEvery, this.#settings.LEASE_MS / 4)) return;
     this.#commit(() => {
       if (row.accepted === 0) {
         this.#storage.sql.exec(
@@ -422,9 +422,9 @@ export class Ledger {
     return this.#row().sequence;
   }
 
-  /** A timer's work is done. */
+  /** A timer's work is done. The record may have been forgotten meanwhile. */
   done(kind: AnalysisTimer): void {
-    this.#commit(() => this.timers.clear(kind));
+    if (this.exists()) this.#commit(() => this.timers.clear(kind));
   }
 
   get account(): string {

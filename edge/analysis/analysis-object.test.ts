@@ -1,0 +1,329 @@
+import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, it, vi } from "vitest";
+import {
+  analysisObject,
+  ended,
+  eventually,
+  newAccount,
+  newImage,
+  problem,
+  resource,
+  ring,
+  runnerFor,
+  send,
+  storedKeys,
+  type TestAccount,
+  timersOf,
+} from "../testing/client.ts";
+
+/** Sends the image without waiting and returns the id. */
+async function start(account: TestAccount, image: Uint8Array<ArrayBuffer>): Promise<string> {
+  return (await resource(send(account, image, { prefer: "wait=0" }))).id;
+}
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+describe("attempts", () => {
+  it("tries again when the lease runs out, and ignores the first attempt's late result", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "silent" }, { kind: "succeed" });
+    const id = await start(account, image);
+    expect(await ended(account, id)).toMatchObject({ status: "succeeded", attempts: 2, error: null });
+    const [first, second] = await runner.calls();
+    expect(first?.outputs.mask?.split("?")[0]).not.toBe(second?.outputs.mask?.split("?")[0]);
+  });
+
+  it("ignores the result of an attempt that has lost its lease while it was still at work", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(
+      image,
+      { kind: "hold", finding: { score: 0.1, verdict: "no_tampering_detected" } },
+      { kind: "succeed" },
+    );
+    const id = await start(account, image);
+    await eventually(async () => expect(await runner.calls()).toHaveLength(1));
+    // As if the lease had run out although the runner still sends lines: its object was out of reach, say.
+    await ring(id, "lease");
+    expect(await ended(account, id)).toMatchObject({ status: "succeeded", verdict: "tampered", score: 0.9 });
+    await runner.open();
+    await pause(200);
+    expect(await ended(account, id)).toMatchObject({ verdict: "tampered", score: 0.9, attempts: 2 });
+  });
+
+  it("keeps the lease as long as the runner sends lines", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "hold" });
+    const id = await start(account, image);
+    await pause(2_500);
+    await runner.open();
+    expect(await ended(account, id)).toMatchObject({ status: "succeeded", attempts: 1 });
+    expect(await runner.calls()).toHaveLength(1);
+  });
+
+  it("goes on after its object was lost in the middle of an attempt", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "hold" }, { kind: "succeed" });
+    const id = await start(account, image);
+    await eventually(async () => expect((await runner.calls()).length).toBe(1));
+    await abortAllDurableObjects();
+    await eventually(async () => {
+      expect(await ended(account, id)).toMatchObject({ status: "succeeded", attempts: 2 });
+    }, 10_000);
+  });
+
+  it("gives a busy runner time and does not count that as a failure", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const busy = { kind: "refuse", problem: problem("runner_busy"), retryAfter: 0 } as const;
+    const absent = { kind: "refuse", problem: problem("runner_unavailable"), retryAfter: 0 } as const;
+    const runner = await runnerFor(image, busy, absent, busy, busy, { kind: "succeed" });
+    const id = await start(account, image);
+    expect(await ended(account, id)).toMatchObject({ status: "succeeded", attempts: 1 });
+    expect(await runner.calls()).toHaveLength(5);
+  });
+
+  it("waits in `queued` while the runner is busy", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    await runnerFor(image, { kind: "refuse", problem: problem("runner_busy"), retryAfter: 60 });
+    const response = await send(account, image, { prefer: "wait=1" });
+    expect(response.status).toBe(202);
+    expect(await resource(response)).toMatchObject({ status: "queued", attempts: 0, started_at: null });
+  });
+
+  it.each([
+    ["crash", { kind: "crash" }],
+    ["retryable problem", { kind: "problem", problem: problem("output_unavailable") }],
+  ] as const)("tries again after a %s", async (_, step) => {
+    const account = await newAccount();
+    const image = newImage();
+    await runnerFor(image, step, { kind: "succeed" });
+    expect(await resource(send(account, image))).toMatchObject({ status: "succeeded", attempts: 2 });
+  });
+
+  it("ends `attempts_exhausted` with the last reason after too many failures", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "problem", problem: problem("inference_crashed", "out of memory") });
+    const analysis = await resource(send(account, image));
+    expect(analysis).toMatchObject({ status: "failed", attempts: 3, error: { code: "attempts_exhausted" } });
+    expect(analysis.error?.detail).toContain("out of memory");
+    expect(analysis.error?.instance).toBe(analysis.id);
+    expect(await runner.calls()).toHaveLength(3);
+  });
+
+  it("ends at once with a problem that no retry can help", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "refuse", problem: problem("image_corrupt") });
+    expect(await resource(send(account, image))).toMatchObject({ status: "failed", error: { code: "image_corrupt" } });
+    expect(await runner.calls()).toHaveLength(1);
+  });
+
+  it("does not blame the customer for a request that the runner does not accept from the edge", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    await runnerFor(image, { kind: "problem", problem: problem("invalid_request") });
+    expect(await resource(send(account, image))).toMatchObject({
+      status: "failed",
+      error: { code: "attempts_exhausted" },
+    });
+  });
+
+  it("does not accept a finding about other bytes", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const other = {
+      sha256: "f".repeat(64),
+      format: "png",
+      width: 1,
+      height: 1,
+      bytes: 1,
+      orientation: 1,
+      frames: 1,
+    } as const;
+    await runnerFor(image, { kind: "succeed", finding: { image: { ...other, jpeg: null } } });
+    expect(await resource(send(account, image))).toMatchObject({ status: "failed", error: { code: "input_changed" } });
+  });
+
+  it("ends at its deadline whatever the runner does", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    await runnerFor(image, { kind: "hold" });
+    const id = await start(account, image);
+    await ring(id, "deadline");
+    expect(await ended(account, id)).toMatchObject({ status: "failed", error: { code: "deadline_exceeded" } });
+  });
+
+  it("is dispatched by its own timer where the queue has lost it", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image);
+    const { id } = await resource(send(account, image, { prefer: "respond-async" }));
+    await ring(id, "dispatch").catch(() => undefined);
+    expect(await ended(account, id)).toMatchObject({ status: "succeeded" });
+    await Promise.all([analysisObject(id).dispatch(), analysisObject(id).dispatchAndWait()]);
+    expect(await runner.calls()).toHaveLength(1);
+  });
+});
+
+describe("one record, its copies", () => {
+  it("has one set of events, in order", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    await runnerFor(image, { kind: "crash" }, { kind: "succeed" });
+    const { id } = await resource(send(account, image));
+    const events = await runInDurableObject(analysisObject(id), (_, state) =>
+      state.storage.sql
+        .exec<{ sequence: number; type: string; data: string }>("SELECT * FROM events ORDER BY sequence")
+        .toArray(),
+    );
+    expect(events.map((event) => event.sequence)).toEqual(events.map((_, i) => i + 1));
+    const transitions = events.filter((event) => event.type === "status").map((event) => JSON.parse(event.data).status);
+    expect(transitions).toEqual(["queued", "running", "succeeded"]);
+  });
+
+  it("is written to storage at the end, and leaves no timer but those of its retention", async () => {
+    const account = await newAccount();
+    const { id } = await resource(send(account, newImage()));
+    const key = `records/${account.id}/${id}.json`;
+    await eventually(async () => {
+      const copy = await env.STORAGE.get(key);
+      expect(JSON.parse((await copy?.text()) ?? "null")).toMatchObject({
+        account: account.id,
+        analysis: { id, status: "succeeded", verdict: "tampered" },
+      });
+      expect(await timersOf(id)).toEqual(["erase_input", "expire"]);
+    });
+  });
+
+  it("brings the index up to date when the database answers again, and never back to an older state", async () => {
+    const account = await newAccount();
+    const prepare = vi.spyOn(env.DATABASE, "prepare");
+    const image = newImage();
+    const { id } = await resource(send(account, image));
+    prepare.mockRestore();
+    await eventually(async () => expect(await timersOf(id)).not.toContain("index"));
+    await env.DATABASE.prepare("DROP TABLE analyses").run();
+    const second = await resource(send(account, newImage()));
+    await pause(200);
+    expect(await timersOf(second.id)).toContain("index");
+    await env.DATABASE.prepare(
+      `CREATE TABLE analyses (id TEXT PRIMARY KEY, account_id TEXT NOT NULL, sequence INTEGER NOT NULL,
+         status TEXT NOT NULL, created_at INTEGER NOT NULL, ended_at INTEGER, expires_at INTEGER,
+         cached INTEGER NOT NULL, verdict TEXT, score REAL)`,
+    ).run();
+    await ring(second.id, "index");
+    const row = () =>
+      env.DATABASE.prepare("SELECT status, sequence FROM analyses WHERE id = ?").bind(second.id).first();
+    await eventually(async () => expect(await row()).toMatchObject({ status: "succeeded" }));
+    await eventually(async () => expect(await timersOf(second.id)).not.toContain("index"));
+  });
+});
+
+describe("results", () => {
+  it("answers the same bytes again without the runner", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image);
+    const first = await resource(send(account, image));
+    const options = '{"outputs":["report","overlay","mask","probability"],"retention_s":600}';
+    const second = await resource(send(account, image, { fields: { options } }));
+    expect(second).toMatchObject({ status: "succeeded", cached: true, attempts: 0, score: first.score });
+    expect(second.id).not.toBe(first.id);
+    expect(second.files.mask?.url.split("?")[0]).toBe(first.files.mask?.url.split("?")[0]);
+    expect(await runner.calls()).toHaveLength(1);
+  });
+
+  it("analyses anew where an option changes the answer", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image);
+    await send(account, image);
+    const other = await resource(send(account, image, { fields: { options: '{"threshold":0.25}' } }));
+    expect(other.cached).toBe(false);
+    expect(await runner.calls()).toHaveLength(2);
+  });
+
+  it("lets identical analyses under way share one runner call", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "hold" });
+    const ids = [await start(account, image), await start(account, image), await start(account, image)];
+    await eventually(async () => expect(await runner.calls()).toHaveLength(1));
+    await runner.open();
+    const all = await Promise.all(ids.map((id) => ended(account, id)));
+    expect(all.map((analysis) => analysis.status)).toEqual(["succeeded", "succeeded", "succeeded"]);
+    expect(all.filter((analysis) => analysis.cached)).toHaveLength(2);
+    expect(await runner.calls()).toHaveLength(1);
+  });
+
+  it("does not let followers suffer when their leader is canceled", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "hold" }, { kind: "succeed" });
+    const leader = await start(account, image);
+    await eventually(async () => expect(await runner.calls()).toHaveLength(1));
+    const follower = await start(account, image);
+    await analysisObject(leader).cancel(account.id);
+    expect(await ended(account, follower)).toMatchObject({ status: "succeeded", cached: false });
+    expect(await ended(account, leader)).toMatchObject({ status: "canceled" });
+  });
+
+  it("does not let followers suffer when their leader fails", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const wait = { kind: "silent" } as const;
+    const runner = await runnerFor(image, wait, wait, wait, { kind: "succeed" });
+    const leader = await start(account, image);
+    await eventually(async () => expect(await runner.calls()).toHaveLength(1));
+    const follower = await start(account, image);
+    expect(await ended(account, leader)).toMatchObject({ status: "failed", error: { code: "attempts_exhausted" } });
+    expect(await ended(account, follower)).toMatchObject({ status: "succeeded" });
+  });
+
+  it("keeps the files until the last analysis that refers to them is gone", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image);
+    const first = await resource(send(account, image));
+    const second = await resource(send(account, image));
+    const key = decodeURIComponent(new URL(first.files.mask?.url ?? "").pathname).replace(/^\/omni-iml\//, "");
+    await env.STORAGE.put(key, "a mask");
+    await analysisObject(first.id).erase(account.id);
+    expect(await storedKeys(key)).toEqual([key]);
+    await analysisObject(second.id).erase(account.id);
+    expect(await storedKeys(key)).toEqual([]);
+    expect(await resource(send(account, image))).toMatchObject({ cached: false });
+    expect(await runner.calls()).toHaveLength(2);
+  });
+
+  it("sweeps once more what a late PUT has left", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const { id, files } = await resource(send(account, image));
+    const key = new URL(files.mask?.url ?? "").pathname.replace(/^\/omni-iml\//, "");
+    const cacheKey = await runInDurableObject(
+      analysisObject(id),
+      (_, state) => state.storage.sql.exec<{ cache_key: string }>("SELECT cache_key FROM record").one().cache_key,
+    );
+    await analysisObject(id).erase(account.id);
+    await env.STORAGE.put(key, "late");
+    const result = env.RESULTS.getByName(cacheKey);
+    const due = await runInDurableObject(result, async (object, state) => {
+      const before = state.storage.sql.exec<{ due: number }>("SELECT due FROM timers").one().due;
+      state.storage.sql.exec("UPDATE timers SET due = 0");
+      state.storage.sql.exec("UPDATE result SET put_until = 0");
+      await object.alarm();
+      return before;
+    });
+    // After the attempt's PUT addresses (600 s) have died.
+    expect(due).toBeGreaterThan(Date.now() + 600_000);
+    expect(await storedKeys(key)).toEqual([]);
+  });
+});

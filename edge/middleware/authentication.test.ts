@@ -1,0 +1,141 @@
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { hashSecret, newApiKey, parseApiKey, sameHash } from "../accounts/api-key.ts";
+import {
+  eventually,
+  expectProblem,
+  newAccount,
+  newImage,
+  request,
+  resource,
+  runnerFor,
+  send,
+} from "../testing/client.ts";
+
+describe("API keys", () => {
+  it("consist of a look-up part and a secret of which only the hash is known", async () => {
+    const { key, lookup, secretSha256 } = await newApiKey();
+    const parts = parseApiKey(key);
+    expect(parts?.lookup).toBe(lookup);
+    expect(await hashSecret(parts?.secret ?? "")).toBe(secretSha256);
+    expect(parseApiKey(`${key}x`)).toBeNull();
+    expect(parseApiKey(key.replace("omni_live", "omni_test"))).toBeNull();
+  });
+
+  it("compare whole hashes", () => {
+    expect(sameHash("abc", "abc")).toBe(true);
+    expect(sameHash("abc", "abd")).toBe(false);
+    expect(sameHash("abc", "abcd")).toBe(false);
+    expect(sameHash("", "abc")).toBe(false);
+  });
+});
+
+describe("authentication", () => {
+  const path = "/v1/analyses";
+
+  it("asks for a key where there is none", async () => {
+    const response = await request(null, path);
+    expect(response.headers.get("www-authenticate")).toBe('Bearer realm="omni-iml"');
+    await expectProblem(response, "unauthorized");
+  });
+
+  it("refuses a wrong secret, an unknown key, an expired and a revoked one in the same words", async () => {
+    const account = await newAccount();
+    const { key } = await newApiKey();
+    const expired = await newAccount({ expiresAt: Date.now() - 1 });
+    const revoked = await newAccount();
+    await env.DATABASE.prepare("UPDATE api_keys SET revoked_at = 1 WHERE account_id = ?").bind(revoked.id).run();
+    const wrong = { ...account, key: account.key.slice(0, -1) + (account.key.endsWith("0") ? "1" : "0") };
+    const details = await Promise.all(
+      [wrong, { id: "", key }, expired, revoked].map(
+        async (who) => (await expectProblem(request(who, path), "unauthorized")).detail,
+      ),
+    );
+    expect(new Set(details).size).toBe(1);
+    expect((await request(account, path)).status).toBe(200);
+  });
+
+  it("notes when a key was last used", async () => {
+    const account = await newAccount();
+    await request(account, path);
+    await eventually(async () => {
+      const row = await env.DATABASE.prepare("SELECT last_used_at FROM api_keys WHERE account_id = ?")
+        .bind(account.id)
+        .first<{ last_used_at: number }>();
+      expect(row?.last_used_at).toBeGreaterThan(Date.now() - 10_000);
+    });
+  });
+
+  it("lets a key do only what its scopes say", async () => {
+    const reader = await newAccount({ scopes: "analyses:read" });
+    expect((await request(reader, path)).status).toBe(200);
+    expect((await expectProblem(send(reader, newImage()), "forbidden")).detail).toContain("analyses:write");
+  });
+});
+
+describe("limits", () => {
+  it("says how many requests are left, and refuses beyond", async () => {
+    const account = await newAccount({ requestsPerMinute: 2 });
+    const first = await request(account, "/v1/models");
+    expect(first.headers.get("ratelimit-policy")).toBe('"requests";q=2;w=60');
+    expect(first.headers.get("ratelimit")).toMatch(/^"requests";r=1;t=\d+$/);
+    await request(account, "/v1/models");
+    const third = await request(account, "/v1/models");
+    expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(20);
+    expect(third.headers.get("ratelimit")).toMatch(/^"requests";r=0;/);
+    await expectProblem(third, "rate_limited");
+  });
+
+  it("holds an account to its analyses under way, until one ends", async () => {
+    const account = await newAccount({ inFlight: 1 });
+    const image = newImage();
+    const runner = await runnerFor(image, { kind: "hold" });
+    await send(account, image, { prefer: "wait=0" });
+    await expectProblem(send(account, newImage()), "too_many_in_flight");
+    await runner.open();
+    await eventually(async () => expect((await send(account, newImage())).status).toBe(201));
+  });
+
+  it("holds an account to its quota; what was refused does not count", async () => {
+    const account = await newAccount({ quota: 2 });
+    await expectProblem(send(account, "text"), "unsupported_media_type");
+    expect((await send(account, newImage())).status).toBe(201);
+    expect((await send(account, newImage())).status).toBe(201);
+    await expectProblem(send(account, newImage()), "quota_exceeded");
+  });
+});
+
+describe("every answer", () => {
+  it("has a name that a problem repeats", async () => {
+    const response = await request(null, "/nothing/here");
+    const document = await expectProblem(response.clone(), "not_found");
+    expect(document.instance).toBe(response.headers.get("omni-request-id"));
+    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  });
+
+  it("says which methods an address has", async () => {
+    const account = await newAccount();
+    const response = await request(account, "/v1/analyses", { method: "PATCH" });
+    expect(response.headers.get("allow")).toBe("POST, GET, HEAD");
+    await expectProblem(response, "method_not_allowed");
+  });
+
+  it("is described by /openapi.json", async () => {
+    const document = await (await request(null, "/openapi.json")).json<{ openapi: string; paths: object }>();
+    expect(document.openapi).toBe("3.1.0");
+    expect(Object.keys(document.paths).sort()).toEqual([
+      "/v1/analyses",
+      "/v1/analyses/{id}",
+      "/v1/analyses/{id}/cancel",
+      "/v1/models",
+    ]);
+  });
+
+  it("tells what is served", async () => {
+    const account = await newAccount();
+    const models = await (await request(account, "/v1/models")).json();
+    expect(models).toMatchObject({ data: [{ object: "model", name: "omni-iml", precision: "fp32" }] });
+    const analysis = await resource(send(account, newImage()));
+    expect(models).toMatchObject({ data: [{ release: analysis.model?.release }] });
+  });
+});
