@@ -1,0 +1,145 @@
+/** The whole way from file to finding with the released model; its judgement is evaluated elsewhere. */
+import { readFileSync } from "node:fs";
+import { analysisOptions } from "@omni-iml/shared/analysis";
+import { Problem } from "@omni-iml/shared/problems";
+import sharp from "sharp";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readConfiguration } from "../configuration.ts";
+import { loadRelease } from "../release.ts";
+import { analyse, type Served } from "./analyse.ts";
+import { Batcher } from "./batcher.ts";
+import { gateDecides, loadSession, type Session, useFused, useRgb } from "./session.ts";
+
+const golden = new URL("../image/golden/", import.meta.url);
+let served: Served;
+let session: Session;
+
+beforeAll(async () => {
+  const { MODEL_DIR, MAX_PIXELS } = readConfiguration({ RUNNER_SECRET: "nothing is signed here" });
+  const { manifest, modelFile } = await loadRelease(MODEL_DIR);
+  session = await loadSession(modelFile, "cpu", 0);
+  served = { manifest, batcher: new Batcher(session, 1), maxPixels: MAX_PIXELS };
+});
+
+function run(name: string, options: object = {}) {
+  const bytes = readFileSync(new URL(name, golden));
+  const job = {
+    bytes,
+    sha256: "0".repeat(64),
+    outputs: ["probability" as const, "mask" as const, "overlay" as const],
+    options: analysisOptions.parse(options),
+  };
+  return analyse(job, served, new AbortController().signal, () => undefined);
+}
+
+function pixelsOf(png: Uint8Array | undefined) {
+  return sharp(png).toColourspace("b-w").raw().toBuffer({ resolveWithObject: true });
+}
+
+describe("the files", () => {
+  it.each(["baseline-420.jpg", "orientation-6.jpg", "orientation-5.jpg", "photo.heic", "cmyk.jpg", "grey16.png"])(
+    "of %s have the displayed image's size",
+    async (name) => {
+      const { finding, files } = await run(name);
+      for (const file of ["probability", "mask", "overlay"] as const) {
+        const { width, height } = await sharp(files[file]).metadata();
+        expect([width, height]).toEqual([finding.image.width, finding.image.height]);
+      }
+      expect(await sharp(files.probability).metadata()).toMatchObject({ format: "png", channels: 1, depth: "uchar" });
+      const mask = await pixelsOf(files.mask);
+      expect(await sharp(files.mask).metadata()).toMatchObject({ format: "png", channels: 1, depth: "uchar" });
+      expect(mask.data.every((value) => value === 0 || value === 255)).toBe(true);
+    },
+  );
+
+  it("of the eight orientations are what the model said on the stored grid, turned", async () => {
+    const upright = await run("orientation-6.jpg");
+    expect(upright.finding.image).toMatchObject({ width: 96, height: 72, orientation: 6 });
+    const map = await pixelsOf(upright.files.probability);
+    // The same file without its tag gives the map as stored.
+    const stored = readFileSync(new URL("orientation-6.jpg", golden));
+    stored.writeUInt16LE(1, stored.indexOf(Buffer.from([0x12, 0x01, 0x03, 0x00])) + 8);
+    const bigEndian = stored.indexOf(Buffer.from([0x01, 0x12, 0x00, 0x03]));
+    if (bigEndian >= 0) stored.writeUInt16BE(1, bigEndian + 8);
+    const untagged = await analyse(
+      { bytes: stored, sha256: "", outputs: ["probability"], options: analysisOptions.parse({}) },
+      served,
+      new AbortController().signal,
+      () => undefined,
+    );
+    expect(untagged.finding.image).toMatchObject({ width: 72, height: 96, orientation: 1 });
+    const turned = await sharp(untagged.files.probability).rotate(90).toColourspace("b-w").raw().toBuffer();
+    expect(turned.equals(map.data)).toBe(true);
+    expect(untagged.finding.score).toBeCloseTo(upright.finding.score, 9);
+  });
+
+  it("follow the asked threshold: mask and regions grow as it falls", async () => {
+    const share = async (threshold: number) => {
+      const { files, finding } = await run("progressive-420.jpg", { threshold });
+      expect(finding.threshold).toBe(threshold);
+      const { data } = await pixelsOf(files.mask);
+      const map = await pixelsOf(files.probability);
+      expect(Array.from(data)).toEqual(
+        Array.from(map.data, (value) => (value >= Math.ceil(threshold * 255) ? 255 : 0)),
+      );
+      return data.reduce((sum, value) => sum + value, 0);
+    };
+    expect(await share(0.001)).toBeGreaterThanOrEqual(await share(0.999));
+  });
+});
+
+describe("the finding", () => {
+  it("states the facts of the file", async () => {
+    const { finding } = await run("progressive-420.jpg");
+    expect(finding.image).toMatchObject({
+      format: "jpeg",
+      width: 151,
+      height: 97,
+      frames: 1,
+      jpeg: { quality: 85, subsampling: "4:2:0", progressive: true },
+    });
+    expect(finding.input_quality.map(({ code }) => code)).toEqual(["small"]);
+    expect(finding.evidence.map(({ code }) => code)).toContain("quantization_table_standard");
+    expect(finding.score).toBeGreaterThan(0);
+    expect(finding.score).toBeLessThan(1);
+    expect(finding.domain.confidence).toBeGreaterThan(0.25);
+  });
+
+  it("says what the input is too poor for, and leaves evidence out where it is not wanted", async () => {
+    const animated = await run("animated.webp", { evidence: false });
+    expect(animated.finding.input_quality.map(({ code }) => code)).toEqual(["small", "not_jpeg", "first_of_several"]);
+    expect(animated.finding.evidence).toEqual([]);
+    expect((await run("progressive-444.jpg")).finding.input_quality.map(({ code }) => code)).toContain(
+      "heavily_compressed",
+    );
+  });
+
+  it("is the same for the same bytes", async () => {
+    const [one, other] = [await run("baseline-444.jpg"), await run("baseline-444.jpg")];
+    expect({ ...other.finding, timings: null }).toEqual({ ...one.finding, timings: null });
+    expect(other.files.probability).toEqual(one.files.probability);
+  });
+});
+
+it("passes a file's own problem on", async () => {
+  await expect(run("animated.gif")).rejects.toBeInstanceOf(Problem);
+});
+
+it("the graph obeys the override, and its own decision is the gate's", async () => {
+  const side = 96;
+  const pixels = Uint8Array.from({ length: side * side * 3 }, (_, i) => (i * 7919) % 256);
+  const once = (override: -1 | 0 | 1) =>
+    session.run({
+      count: 1,
+      height: side,
+      width: side,
+      pixels,
+      qtable: new Int32Array(64).fill(9),
+      jpeg: Uint8Array.of(1),
+      modalityOverride: Int8Array.of(override),
+    });
+  const own = await once(gateDecides);
+  const same = await once((own.gate[0] ?? 0) >= 0.5 ? useFused : useRgb);
+  expect(same.probability).toEqual(own.probability);
+  expect(own.domain.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 4);
+});

@@ -1,0 +1,184 @@
+import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { describe, expect, it } from "vitest";
+import { type DecodedImage, noTable } from "../image/decode.ts";
+import { Batcher } from "./batcher.ts";
+import { localise } from "./localise.ts";
+import type { ModelInput, ModelOutput, Session } from "./session.ts";
+
+/** A model that answers with its own input: the red channel is the probability map. Each tile's gate comes from blue. */
+class Mirror implements Session {
+  readonly seen: ModelInput[] = [];
+  #last = 0;
+
+  async run(input: ModelInput): Promise<ModelOutput> {
+    this.seen.push(input);
+    const area = input.width * input.height;
+    const probability = new Uint8Array(input.count * area);
+    for (let i = 0; i < probability.length; i++) probability[i] = input.pixels[3 * i] ?? 0;
+    const gate = Float32Array.from({ length: input.count }, (_, i) => (input.pixels[3 * i * area + 2] ?? 0) / 255);
+    const score = Float32Array.from({ length: input.count }, () => ++this.#last / 1000);
+    const domain = Float32Array.from({ length: 4 * input.count }, (_, i) => [0.1, 0.2, 0.6, 0.1][i % 4] ?? 0);
+    return { probability, score, gate, domain };
+  }
+}
+
+type Pipeline = ReleaseManifest["pipeline"];
+const pipeline: Pipeline = { tile: 128, overlap: 32, view: { size: 96, weight: 0 }, gate_tiles: 4 };
+
+/** Red is noise or a ramp, blue what the gate shall be. */
+function picture(width: number, height: number, red: (x: number, y: number) => number, blue = 255): DecodedImage {
+  const pixels = Buffer.alloc(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) pixels.set([red(x, y), 0, blue], 3 * (y * width + x));
+  }
+  return {
+    header: { format: "png", width, height, frames: 1, jpeg: null },
+    pixels,
+    width,
+    height,
+    qtable: new Int32Array(64).fill(7),
+    jpeg: true,
+    orientation: 1,
+    frames: 1,
+    exif: null,
+  };
+}
+
+function noise(x: number, y: number): number {
+  return (x * 7919 + y * 104_729 + ((x * y) % 251)) % 256;
+}
+
+function run(
+  image: DecodedImage,
+  session: Session,
+  policy: Pipeline = pipeline,
+  signal = new AbortController().signal,
+) {
+  const done: number[] = [];
+  return localise(image, policy, new Batcher(session, 4), { signal, progress: (part) => done.push(part) }).then(
+    (result) => ({ ...result, done }),
+  );
+}
+
+function redOf(image: DecodedImage): number[] {
+  return Array.from({ length: image.width * image.height }, (_, i) => image.pixels[3 * i] ?? 0);
+}
+
+describe("the map lies where the image lies", () => {
+  it.each([
+    [64, 64],
+    [128, 128],
+    [129, 65],
+    [300, 90],
+    [97, 301],
+    [400, 333],
+    [131, 131],
+  ])("%i×%i", async (width, height) => {
+    const image = picture(width, height, noise);
+    const { map } = await run(image, new Mirror());
+    expect([map.width, map.height]).toEqual([width, height]);
+    expect(Array.from(map.data)).toEqual(redOf(image));
+  });
+});
+
+it("cuts tiles of one shape, multiples of 32, at origins that are multiples of 8, padded by repeating the edge", async () => {
+  const session = new Mirror();
+  const width = 301;
+  // Red and its inverse tell where a tile came from.
+  const image = picture(width, 100, (x) => Math.floor(x / 8));
+  await run(image, session);
+  for (const { width: tileWidth, height, pixels, count } of session.seen) {
+    expect([tileWidth, height]).toEqual([128, 128]);
+    for (let i = 0; i < count; i++) {
+      const tile = pixels.subarray(i * 128 * 128 * 3, (i + 1) * 128 * 128 * 3);
+      // A tile that begins on the block grid shows eight equal columns first.
+      expect(new Set([0, 1, 2, 3, 4, 5, 6, 7].map((x) => tile[3 * x])).size).toBe(1);
+      expect(tile.subarray(127 * 128 * 3)).toEqual(tile.subarray(99 * 128 * 3, 100 * 128 * 3));
+    }
+  }
+});
+
+describe("modality", () => {
+  it("is decided once for the image, and a tile that agreed already is not run again", async () => {
+    const fused = new Mirror();
+    expect((await run(picture(400, 400, noise, 255), fused)).modality).toBe("fused");
+    const tilesRun = fused.seen.reduce((sum, { count }) => sum + count, 0);
+    expect(tilesRun).toBe(16);
+    const overrides = fused.seen.flatMap(({ modalityOverride }) => Array.from(modalityOverride));
+    expect(overrides.filter((override) => override === -1)).toHaveLength(4);
+    expect(overrides.filter((override) => override === 1)).toHaveLength(12);
+    expect((await run(picture(400, 400, noise, 10), new Mirror())).modality).toBe("rgb");
+  });
+
+  it("makes a tile run again that had decided otherwise", async () => {
+    const session = new Mirror();
+    const image = picture(400, 90, noise, 255);
+    // Only the first tile's first pixel says "rgb"; the mean of the four says "fused".
+    image.pixels[2] = 0;
+    expect((await run(image, session)).modality).toBe("fused");
+    const overrides = session.seen.flatMap(({ modalityOverride }) => Array.from(modalityOverride));
+    expect(overrides.filter((override) => override === 1)).toHaveLength(1);
+  });
+});
+
+describe("the view of the whole image", () => {
+  const withView: Pipeline = { ...pipeline, view: { size: 96, weight: 0.5 } };
+
+  it("is mixed in by its weight, without table and without frequency traces", async () => {
+    const session = new Mirror();
+    const image = picture(400, 300, (x) => Math.round((255 * x) / 399));
+    const { map } = await run(image, session, withView);
+    const view = session.seen.find(({ width }) => width === 96);
+    expect(view?.height).toBe(64);
+    expect(Array.from(view?.jpeg ?? [])).toEqual([0]);
+    expect(view?.qtable).toEqual(noTable);
+    expect(Array.from(view?.modalityOverride ?? [])).toEqual([0]);
+    // A ramp stays a ramp when it is shrunk and stretched again, but for a little at the borders.
+    const off = redOf(image).map((value, i) => Math.abs(value - (map.data[i] ?? 0)));
+    expect(Math.max(...off)).toBeLessThanOrEqual(3);
+  });
+
+  it("is left out where one tile is the whole image, or its weight is 0", async () => {
+    const small = new Mirror();
+    await run(picture(100, 100, noise), small, withView);
+    expect(small.seen).toHaveLength(1);
+    const unweighted = new Mirror();
+    await run(picture(400, 300, noise), unweighted);
+    expect(unweighted.seen.every(({ width }) => width === 128)).toBe(true);
+  });
+});
+
+it("reports every tile's score, the mean domain, and progress up to 1", async () => {
+  const { networkScores, domain, done } = await run(picture(400, 300, noise), new Mirror());
+  expect(networkScores).toHaveLength(12);
+  expect(domain.map((part) => part.toFixed(3))).toEqual(["0.100", "0.200", "0.600", "0.100"]);
+  expect(done.at(-1)).toBe(1);
+});
+
+it("stops before the next tile when the job is withdrawn", async () => {
+  const controller = new AbortController();
+  const session = new Mirror();
+  const run1 = session.run.bind(session);
+  session.run = async (input) => {
+    if (session.seen.length === 2) controller.abort(new Error("withdrawn"));
+    return run1(input);
+  };
+  const pending = localise(picture(1000, 1000, noise), pipeline, new Batcher(session, 1), {
+    signal: controller.signal,
+    progress: () => undefined,
+  });
+  await expect(pending).rejects.toThrow("withdrawn");
+  expect(session.seen.length).toBeLessThan(6);
+});
+
+it("batches tiles of one shape from several images, up to the largest batch", async () => {
+  const session = new Mirror();
+  const batcher = new Batcher(session, 4);
+  const watch = { signal: new AbortController().signal, progress: () => undefined };
+  const images = [picture(400, 90, noise), picture(400, 90, (x) => x % 256), picture(64, 64, noise)];
+  const maps = await Promise.all(images.map((image) => localise(image, pipeline, batcher, watch)));
+  maps.forEach(({ map }, i) => {
+    expect(Array.from(map.data)).toEqual(images[i] === undefined ? [] : redOf(images[i]));
+  });
+  expect(Math.max(...session.seen.map(({ count }) => count))).toBe(4);
+});

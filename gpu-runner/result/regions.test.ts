@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import type { GreyMap } from "../image/encode.ts";
+import { connectedComponents } from "./components.ts";
+import { type Point, simplifyRing } from "./contour.ts";
+import { findRegions } from "./regions.ts";
+
+/** A map drawn with characters: "#" is 204 (0.8), "+" is 153 (0.6), anything else 0. */
+function drawn(...rows: string[]): GreyMap {
+  const data = Uint8Array.from(rows.join(""), (character) => ({ "#": 204, "+": 153 })[character] ?? 0);
+  return { data, width: rows[0]?.length ?? 0, height: rows.length };
+}
+
+/** Area of a closed polygon (Gauss' formula). */
+function areaOf(polygon: readonly (readonly [number, number])[]): number {
+  let twice = 0;
+  polygon.forEach(([x, y], i) => {
+    const [nextX, nextY] = polygon[(i + 1) % polygon.length] ?? [0, 0];
+    twice += x * nextY - nextX * y;
+  });
+  return Math.abs(twice) / 2;
+}
+
+describe("connected components", () => {
+  it("touch at corners too, and join wherever two arms meet", () => {
+    const map = drawn(
+      "#..#....#", //
+      ".##......",
+      "....#...#",
+      "#.#.#..#.",
+      "#.###....",
+    );
+    const areas = connectedComponents(map, 0.5, 1).map(({ area }) => area);
+    expect(areas.sort((a, b) => a - b)).toEqual([1, 2, 2, 4, 6]);
+  });
+
+  it("agree with a flood fill on noise", () => {
+    const width = 61;
+    const height = 47;
+    const data = Uint8Array.from({ length: width * height }, (_, i) => ((i * 2_654_435_761) % 1000 < 420 ? 255 : 0));
+    const seen = new Uint8Array(data.length);
+    const areas: number[] = [];
+    for (let start = 0; start < data.length; start++) {
+      if (data[start] === 0 || seen[start]) continue;
+      const open = [start];
+      seen[start] = 1;
+      let area = 0;
+      for (let at = open.pop(); at !== undefined; at = open.pop()) {
+        area++;
+        for (const [dx, dy] of [-1, 0, 1].flatMap((x) => [-1, 0, 1].map((y) => [x, y] as const))) {
+          const x = (at % width) + dx;
+          const y = Math.floor(at / width) + dy;
+          const next = y * width + x;
+          if (x < 0 || y < 0 || x >= width || y >= height || data[next] === 0 || seen[next]) continue;
+          seen[next] = 1;
+          open.push(next);
+        }
+      }
+      areas.push(area);
+    }
+    const found = connectedComponents({ data, width, height }, 0.5, 1).map(({ area }) => area);
+    expect(found.sort((a, b) => a - b)).toEqual(areas.sort((a, b) => a - b));
+  });
+});
+
+describe("regions", () => {
+  const map = drawn(
+    "....................", //
+    "..######............",
+    "..######........++..",
+    "..######........++..",
+    "....................",
+    "...........#........",
+  );
+
+  it("come with box, contour, share and mean probability, the most weighty first", () => {
+    const [first, second, ...others] = findRegions(map, 0.5, 2 / 120);
+    expect(others).toEqual([]);
+    expect(first).toEqual({
+      id: "r1",
+      bbox: { x: 2, y: 1, width: 6, height: 3 },
+      polygon: [
+        [8, 1],
+        [8, 4],
+        [2, 4],
+        [2, 1],
+      ],
+      area_fraction: 18 / 120,
+      score: 0.8,
+      manipulation: null,
+      artifacts: [],
+      position: { absolute: "middle left", relative: null },
+      content: null,
+    });
+    expect(second).toMatchObject({ id: "r2", score: 0.6, position: { absolute: "centre right" } });
+  });
+
+  it("leave out specks and what lies below the threshold", () => {
+    expect(findRegions(map, 0.7, 2 / 120)).toHaveLength(1);
+    expect(findRegions(map, 0.5, 0)).toHaveLength(3);
+    expect(findRegions(map, 0.9, 0)).toEqual([]);
+  });
+
+  it("are at most fifty", () => {
+    const data = Uint8Array.from({ length: 200 * 3 }, (_, i) => (i < 200 && i % 2 === 0 ? 255 : 0));
+    expect(findRegions({ data, width: 200, height: 3 }, 0.5, 0)).toHaveLength(50);
+  });
+
+  it("name where they are", () => {
+    const corner = drawn("#........", "#........", ".........", ".........", ".........", ".........");
+    expect(findRegions(corner, 0.5, 0)[0]?.position.absolute).toBe("upper left");
+    const whole = drawn("###", "###", "##.");
+    expect(findRegions(whole, 0.5, 0)[0]?.position.absolute).toBe("most of the image");
+  });
+});
+
+describe("contours", () => {
+  it("run around pixels that touch at a corner, and around no hole", () => {
+    const diagonal = findRegions(drawn("##..", "##..", "..##", "..##"), 0.5, 0);
+    expect(diagonal).toHaveLength(1);
+    expect(areaOf(diagonal[0]?.polygon ?? [])).toBe(8);
+    const ring = findRegions(drawn("#####", "#...#", "#...#", "#...#", "#####"), 0.5, 0);
+    expect(areaOf(ring[0]?.polygon ?? [])).toBe(25);
+  });
+
+  it("of a large disc have few corners and its area, on coarser cells as well", () => {
+    for (const [side, tolerance] of [
+      [400, 0.03],
+      [3000, 0.03],
+    ] as const) {
+      const radius = side * 0.45;
+      const data = new Uint8Array(side * side);
+      for (let i = 0; i < data.length; i++) {
+        const inside = Math.hypot((i % side) - side / 2, Math.floor(i / side) - side / 2) <= radius;
+        data[i] = inside ? 255 : 0;
+      }
+      const [disc] = findRegions({ data, width: side, height: side }, 0.5, 0);
+      expect(disc?.polygon.length).toBeLessThan(60);
+      expect(Math.abs(areaOf(disc?.polygon ?? []) / (Math.PI * radius ** 2) - 1)).toBeLessThan(tolerance);
+    }
+  });
+
+  it("never have more than two hundred corners", () => {
+    const side = 1000;
+    const data = new Uint8Array(side * side);
+    // A comb: its teeth are thicker than the first tolerance.
+    for (let i = 0; i < data.length; i++) data[i] = Math.floor(i / side) < 100 || (i % side) % 8 < 4 ? 255 : 0;
+    const [comb] = findRegions({ data, width: side, height: side }, 0.5, 0);
+    expect(comb?.polygon.length).toBeLessThanOrEqual(200);
+    expect(comb?.polygon.length).toBeGreaterThan(3);
+  });
+
+  it("are simplified within the tolerance", () => {
+    const square: Point[] = [
+      [0, 0],
+      [5, 0.4],
+      [10, 0],
+      [10, 10],
+      [5, 14],
+      [0, 10],
+    ];
+    expect(simplifyRing(square, 1)).toEqual([
+      [0, 0],
+      [10, 0],
+      [10, 10],
+      [5, 14],
+      [0, 10],
+    ]);
+  });
+});
