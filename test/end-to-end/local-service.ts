@@ -33,6 +33,8 @@ export class LocalService {
   static async start(state: string, port: number, variables: NodeJS.ProcessEnv = {}): Promise<LocalService> {
     const npm = spawnNpmStart(state, port, variables);
     const output = collect(npm);
+    // A test run that is broken off takes the stack with it.
+    process.once("exit", () => npm.pid !== undefined && npm.exitCode === null && process.kill(-npm.pid, "SIGTERM"));
     const patience = setTimeout(() => npm.pid !== undefined && process.kill(-npm.pid, "SIGINT"), startPatience);
     const ready = new Promise<LocalService>((resolve, reject) => {
       npm.stdout?.on("data", () => {
