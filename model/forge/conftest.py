@@ -57,7 +57,7 @@ def pool_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for number in range(40):
         side = rng.integers(300, 620, 2)
-        add(f"natural/made/{number:03d}.jpg", "natural", "made", texture(rng, int(side[0]), int(side[1])))
+        add(f"natural/made/{number:03d}.jpg", "natural", "imagenet-samples", texture(rng, int(side[0]), int(side[1])))
     for number in range(8):
         page = render_page(rng)
         path = add(f"document/made/{number:03d}.jpg", "document", "pages", page.pixels)

@@ -23,6 +23,7 @@ from .lettering import (
     ink_and_ground,
     ink_mask,
     inked,
+    matching_font,
     steepness,
 )
 from .page import PEN_INKS, STAMP_INKS, render_page, signature, stamp, value
@@ -63,7 +64,7 @@ class Word:
 def photo(bench: Workbench, rng: np.random.Generator, size: int) -> Photo:
     """A receipt of the pool or a page rendered here."""
     if rng.random() < RENDERED_SHARE or size > 448:
-        return bench.made(rng, "page", render_page)
+        return bench.made(rng, "pages", render_page)
     return bench.photo(rng, "document", size)
 
 
@@ -210,7 +211,8 @@ def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbe
         new = new.replace(" ", "")[: max(1, round((box[2] - box[0]) / (0.55 * (box[3] - box[1]))))] or "0"
     method = str(rng.choice(ERASERS))
     blank = erased(frame, area, method, rng)
-    font = draw_font(rng)
+    matched = text and rng.random() < 0.75
+    font = matching_font(rng, text, frame[box[1] : box[3], box[0] : box[2]]) if matched else draw_font(rng)
     result, drawn = _lettered(blank, box, new, like, word.height * float(rng.uniform(0.92, 1.06)), rng, font)
     if drawn[2] - drawn[0] > 1.8 * (box[2] - box[0]) + 12:
         raise Unforgeable("new text too long")
@@ -310,7 +312,8 @@ def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workben
     else:
         shift = step if place < 0.75 else -step
         spot = (word.box[0], word.box[1] + shift, word.box[2], word.box[3] + shift)
-    result, drawn = _lettered(frame, spot, new, like, word.height * float(rng.uniform(0.9, 1.05)), rng, draw_font(rng))
+    font = matching_font(rng, word.text, like) if rng.random() < 0.75 else draw_font(rng)
+    result, drawn = _lettered(frame, spot, new, like, word.height * float(rng.uniform(0.9, 1.05)), rng, font)
     under = frame[drawn[1] : drawn[3], drawn[0] : drawn[2]]
     if under.size == 0 or under.std() > 22:
         raise Unforgeable("place taken")

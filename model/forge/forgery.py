@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,48 +28,50 @@ class Unforgeable(Exception):  # noqa: N818 - a refusal, not a failure
     """This frame does not lend itself to this manipulation; draw another."""
 
 
+# Photos lying ready, by domain; drawn for GROUP shards together, because decoding costs more than forging.
+SHELF = {"natural": 110, "document": 24, "face": 32, "scene_text": 28, "objects": 36, "pages": 18}
+GROUP = 8
+
+
 @dataclass
 class Workbench:
-    """The photos one shard is made from, and the means to give donors a life of their own.
+    """The photos that a group of shards is made from, and the means to give donors a life of their own.
 
-    Photos are drawn as they are needed and reused, because decoding costs more than forging: `reuse` is how many
-    draws one new photo serves.
+    What lies on it is decided by `key` (seed, group) alone, so a sample does not depend on those made before it.
     """
 
     pool: Pool
     book: SaveBook
-    reuse: int = 4
+    key: tuple[int, int]
     _shelves: dict[tuple[str, int], list[Record]] = field(default_factory=dict)
-    _made: dict[str, list[Photo]] = field(default_factory=dict)
+    _made: dict[tuple[str, int], Photo] = field(default_factory=dict)
 
     def photo(self, rng: np.random.Generator, domain: str, smallest_side: int = 0) -> Photo:
-        """A photo of the domain: every `reuse`-th draw a new one, else one of those lying here."""
-        shelf = self._shelves.setdefault((domain, smallest_side), [])
-        if len(shelf) < 2 or rng.random() < 1.0 / self.reuse:
-            shelf.append(self.pool.draw(rng, domain, smallest_side))
-            if len(shelf) > 12:
-                shelf.pop(0)
-            return self.pool.load(shelf[-1])
+        """One of the domain's photos lying here, at least `smallest_side` pixels wide and high.
+
+        "objects" stands for photographs that hold something to cut out.
+        """
+        shelf = self._shelves.get((domain, smallest_side))
+        if shelf is None:
+            own = np.random.default_rng([*self.key, zlib.crc32(domain.encode()), smallest_side])
+            shelf = [self.pool.draw(own, domain, smallest_side) for _ in range(SHELF[domain])]
+            self._shelves[domain, smallest_side] = shelf
         return self.pool.load(shelf[rng.integers(len(shelf))])
 
     def donor(self, rng: np.random.Generator, domain: str, background: Photo, smallest_side: int = 0) -> Photo:
         """A photo of the domain other than the background."""
-        for _ in range(4):
+        for _ in range(6):
             photo = self.photo(rng, domain, smallest_side)
             if photo.key != background.key:
                 return photo
-        return self.pool.load(self.pool.draw(rng, domain, smallest_side))
+        raise Unforgeable("no other photo")
 
-    def made(
-        self, rng: np.random.Generator, name: str, make: Callable[[np.random.Generator], Photo], keep: int = 6
-    ) -> Photo:
-        """Like `photo`, of things made rather than loaded; `make(rng)` is called for every new one."""
-        shelf = self._made.setdefault(name, [])
-        if len(shelf) < 2 or rng.random() < 1.0 / self.reuse:
-            shelf.append(make(rng))
-            del shelf[:-keep]
-            return shelf[-1]
-        return shelf[rng.integers(len(shelf))]
+    def made(self, rng: np.random.Generator, name: str, make: Callable[[np.random.Generator], Photo]) -> Photo:
+        """Like `photo`, of things made by `make` rather than loaded."""
+        number = int(rng.integers(SHELF[name]))
+        if (name, number) not in self._made:
+            self._made[name, number] = make(np.random.default_rng([*self.key, zlib.crc32(name.encode()), number]))
+        return self._made[name, number]
 
     def life(self, rng: np.random.Generator) -> Life:
         """A donor's own life, on its own grid."""

@@ -74,6 +74,28 @@ def coverage_at_size(text: str, path: str, size: int) -> np.ndarray:
     return np.asarray(canvas, np.float32) / 255.0
 
 
+def matching_font(rng: np.random.Generator, text: str, part: np.ndarray, tries: int = 6) -> str:
+    """Of some random fonts the one whose rendering of `text` looks most like `part` (uint8 [h,w,3], cropped to ink)."""
+    grey = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    _, ground, contrast = ink_and_ground(part)
+    if not text.strip() or contrast < 15:
+        return draw_font(rng)
+    wanted = np.abs(grey - float(ground.mean()))
+    wanted -= wanted.mean()
+    best, best_score = "", -2.0
+    for _ in range(tries):
+        font = draw_font(rng)
+        ink = coverage(text, font, part.shape[0])
+        proportion = (ink.shape[1] / ink.shape[0]) / (part.shape[1] / part.shape[0])
+        drawn = resize(ink, part.shape[1], part.shape[0])
+        drawn = drawn - drawn.mean()
+        norm = float(np.sqrt((drawn**2).sum() * (wanted**2).sum()))
+        score = float((drawn * wanted).sum()) / max(norm, 1e-3) - 0.5 * abs(np.log(proportion))
+        if score > best_score:
+            best, best_score = font, score
+    return best
+
+
 def ink_mask(grey: np.ndarray) -> np.ndarray:
     """Bool [h,w]: the minority side of Otsu's threshold, be it darker or lighter than the ground."""
     threshold, _ = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)

@@ -75,9 +75,9 @@ def splice(window: Window, frame: np.ndarray, taken: np.ndarray, bench: Workbenc
 
 
 def _donor_domain(rng: np.random.Generator, domain: str) -> str:
-    if domain == "natural":
-        return "face" if rng.random() < 0.04 else "natural"
-    return domain if rng.random() < 0.5 else "natural"
+    if domain not in ("natural", "document") and rng.random() < 0.4:
+        return domain
+    return "objects" if rng.random() < 0.6 else "natural"
 
 
 def donor_piece(
@@ -85,7 +85,8 @@ def donor_piece(
 ) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     """A cut-out scaled to the frame: patch uint8 [h,w,3], alpha float32 [h,w], operations, the donor's history."""
     height, width = frame_shape
-    mask = object_mask(rng, photo) if rng.random() < 0.6 else None
+    photo = photo.reduced() if rng.random() < 0.9 else photo  # large originals are shrunk before they are cut from
+    mask = object_mask(rng, photo) if rng.random() < 0.8 else None
     operations = ["object cut-out" if mask is not None else "shape cut-out"]
     target = np.sqrt(draw_area(rng) * height * width)
     if mask is None:
@@ -269,7 +270,7 @@ def _own_region(window: Window, rng: np.random.Generator, largest: float) -> np.
     """A region of the window itself: an object a third of the time, else a random shape."""
     height, width = window.pixels.shape[:2]
     if rng.random() < 0.33:
-        whole = object_mask(rng, window.photo)
+        whole = object_mask(rng, window.photo.reduced())
         if whole is not None:
             mask = window.part_of(whole)
             if 0.004 < mask.mean() < largest * 1.5:
@@ -513,7 +514,7 @@ def generated(
     """Pixels that came out of a synthesis: the frame's own content, a donor's, or a made-up fill, decoded anew."""
     source = rng.random()
     if source < 0.4:
-        photo = bench.donor(rng, "natural", window.photo)
+        photo = bench.donor(rng, _donor_domain(rng, "natural"), window.photo)
         patch, alpha, operations, history = donor_piece(photo, frame.shape[:2], bench, rng)
         patch, words = resynthesised(patch, rng)
         pixels, mask, done = paste(frame, patch, alpha, rng, poisson_share=0.1)

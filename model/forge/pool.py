@@ -22,6 +22,8 @@ VALIDATION_PERCENT = 5
 # Camera originals: the only pool images that still carry a camera's own noise and tables, and few.
 CAMERA_SETS = ("mde-camera", "sfm", "exif-samples", "wallpapers", "clic2025")
 CAMERA_WEIGHT = 3.0
+REDUCED_PIXELS = 1_300_000
+OBJECT_SETS = ("bsds500", "ccp", "le-real", "kangaroo", "imagenet-samples")  # annotated, or one object a photo
 # Scans of 35 MP take half a second to decode and a 256 px crop of one holds two letters: shrink while decoding.
 DECODE_LIMIT_MP = {"natural": 14.0, "document": 5.0, "face": 14.0, "scene_text": 14.0}
 OVERLAY = "TAN WOON YANN"
@@ -64,6 +66,18 @@ class Photo:
     object_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     segments: np.ndarray | None = None
     foregrounds: dict[int, np.ndarray | None] = field(default_factory=dict)
+    _reduced: Photo | None = None
+
+    def reduced(self) -> Photo:
+        """Itself, or a copy of at most REDUCED_PIXELS to look for objects in; the copy has no text or landmarks."""
+        if self.width * self.height <= REDUCED_PIXELS:
+            return self
+        if self._reduced is None:
+            factor = (REDUCED_PIXELS / (self.width * self.height)) ** 0.5
+            small = resize(self.pixels, round(self.width * factor), round(self.height * factor))
+            boxes = self.object_boxes * np.float32(factor)
+            self._reduced = Photo(self.key, self.domain, self.set, small, object_boxes=boxes)
+        return self._reduced
 
     @property
     def height(self) -> int:
@@ -98,9 +112,12 @@ class Window:
         return replace(self, pixels=pixels, quads=quads, landmarks=landmarks, cut=(self.cut[0] + dx, self.cut[1] + dy))
 
     def part_of(self, mask: np.ndarray) -> np.ndarray:
-        """What the window shows of a mask of the whole photo; both bool."""
+        """What the window shows of a mask of the whole photo (at any resolution); both bool."""
         height, width = self.pixels.shape[:2]
-        part = mask[self.y : self.y + self.source_height, self.x : self.x + self.source_width].astype(np.uint8) * 255
+        factor = mask.shape[1] / self.photo.width
+        rows = slice(int(self.y * factor), max(1, round((self.y + self.source_height) * factor)))
+        columns = slice(int(self.x * factor), max(1, round((self.x + self.source_width) * factor)))
+        part = mask[rows, columns].astype(np.uint8) * 255
         part = resize(part, width + self.cut[0], height + self.cut[1], cv2.INTER_LINEAR)
         return part[self.cut[1] :, self.cut[0] :] >= 128
 
@@ -173,7 +190,7 @@ def _read_object_boxes(path: Path) -> np.ndarray:
 class Pool:
     """The images of one split, drawn by set with weight √(images in the set), camera originals thrice that."""
 
-    def __init__(self, folder: Path, split: str = "train", cache_mb: int = 600):
+    def __init__(self, folder: Path, split: str = "train", cache_mb: int = 800):
         if split not in ("train", "val", "all"):
             raise ValueError(f"split must be train, val or all, not {split!r}")
         self.folder = Path(folder)
@@ -193,11 +210,15 @@ class Pool:
             self._by_set.setdefault((record.domain, record.set), []).append(record)
 
     def draw(self, rng: np.random.Generator, domain: str, smallest_side: int = 0) -> Record:
-        """A random record of the domain whose shorter side is at least `smallest_side` pixels."""
+        """A random record of the domain whose shorter side is at least `smallest_side` pixels.
+
+        The domain "objects" stands for photographs with something to cut out.
+        """
         sets, weights = [], []
         for (set_domain, name), records in self._by_set.items():
             usable = [record for record in records if min(record.width, record.height) >= smallest_side]
-            if set_domain == domain and usable:
+            fits = name in OBJECT_SETS if domain == "objects" else set_domain == domain
+            if fits and usable:
                 sets.append(usable)
                 weights.append(len(usable) ** 0.5 * (CAMERA_WEIGHT if name in CAMERA_SETS else 1.0))
         if not sets:

@@ -54,11 +54,12 @@ def ellipse(height: int, width: int) -> np.ndarray:
 def outline(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """A random shape filling most of `height`×`width`."""
     style = rng.random()
-    if style < 0.55:
+    if style < 0.6:
         return blob(rng, height, width)
-    if style < 0.75:
-        return polygon(rng, height, width)
-    if style < 0.9:
+    if style < 0.78:
+        shape = polygon(rng, height, width)
+        return shape if shape.mean() > 0.3 else ellipse(height, width)  # no slivers
+    if style < 0.92:
         return ellipse(height, width)
     return np.ones((height, width), bool)
 
@@ -124,19 +125,21 @@ def _grabcut(rng: np.random.Generator, photo: Photo) -> np.ndarray | None:
     if len(photo.object_boxes):
         x0, y0, x1, y1 = photo.object_boxes[rng.integers(len(photo.object_boxes))] * scale
     else:
-        x0, x1 = width * rng.uniform(0.08, 0.3), width * rng.uniform(0.7, 0.92)
-        y0, y1 = height * rng.uniform(0.08, 0.3), height * rng.uniform(0.7, 0.92)
-    box = (
-        max(1, int(x0)),
-        max(1, int(y0)),
-        max(6, min(width - 2, int(x1 - x0))),
-        max(6, min(height - 2, int(y1 - y0))),
-    )
-    labels = np.zeros((height, width), np.uint8)
+        box_w, box_h = width * rng.uniform(0.35, 0.75), height * rng.uniform(0.35, 0.75)
+        x0, y0 = (width - box_w) * rng.uniform(0.15, 0.85), (height - box_h) * rng.uniform(0.15, 0.85)
+        x1, y1 = x0 + box_w, y0 + box_h
+    x0, y0, x1, y1 = max(1, int(x0)), max(1, int(y0)), min(width - 2, int(x1)), min(height - 2, int(y1))
+    if min(x1 - x0, y1 - y0) < 8:
+        return None
+    labels = np.full((height, width), cv2.GC_BGD, np.uint8)
+    labels[y0:y1, x0:x1] = cv2.GC_PR_FGD
+    # A sure core: with the box alone the mixture often settles on "all background".
+    centre, axes = ((x0 + x1) // 2, (y0 + y1) // 2), ((x1 - x0) // 5, (y1 - y0) // 5)
+    cv2.ellipse(labels, centre, axes, 0, 0, 360, cv2.GC_FGD, -1)
     try:
         cv2.setRNGSeed(int(rng.integers(1 << 30)))
-        cv2.grabCut(small, labels, box, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_RECT)
-    except cv2.error:  # a box of one colour has no mixture to fit
+        cv2.grabCut(small, labels, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+    except cv2.error:  # one colour has no mixture to fit
         return None
     mask = largest_component((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
     if not 0.01 < mask.mean() < 0.6:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from . import document, face, natural, scene_text
-from .forgery import Forgery, Unforgeable, Workbench
+from .forgery import GROUP, Forgery, Unforgeable, Workbench
 from .histories import SHIFT_LIMIT, Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, resize_mask
 from .pool import Photo, Pool, Window, cut_window, resize
 from .regions import component_boxes
@@ -25,6 +25,7 @@ LARGEST_ASPECT = 1.3  # of a whole-image view, which is squeezed into a square
 LARGEST_MASK = 0.7  # of a sample: more, and "manipulated" and "background" change places
 FORGERS = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
 ATTEMPTS = 24
+DULL = 22.0  # grey levels of standard deviation: windows below are drawn again
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,18 @@ class Forger:
         self.pool = pool
         self.size = size
         self.book = SaveBook(pool.camera_tables())
+        self._bench: Workbench | None = None
 
-    def bench(self) -> Workbench:
-        """An empty bench; samples made at one bench share photos."""
-        return Workbench(self.pool, self.book)
+    def bench(self, seed: int, index: int) -> Workbench:
+        """The bench for a shard; neighbouring shards share it."""
+        key = (seed, index // GROUP)
+        if self._bench is None or self._bench.key != key:
+            self._bench = Workbench(self.pool, self.book, key)
+        return self._bench
 
     def shard(self, seed: int, index: int, count: int, domain: str | None = None) -> list[Sample]:
-        """`count` samples; photos are shared among them, none with another shard."""
-        bench = self.bench()
+        """`count` samples; number `n` of them is the same whatever the count."""
+        bench = self.bench(seed, index)
         return [self.sample(np.random.default_rng([seed, index, number]), bench, domain) for number in range(count)]
 
     def sample(
@@ -210,7 +215,10 @@ def _placed(rng: np.random.Generator, photo: Photo, width: float, height: float)
     else:
         focus = None
     if focus is None:
-        x, y = int(rng.integers(0, most_x + 1)), int(rng.integers(0, most_y + 1))
+        for _ in range(3):  # large originals are mostly sky and blur: look twice before taking such a corner
+            x, y = int(rng.integers(0, most_x + 1)), int(rng.integers(0, most_y + 1))
+            if photo.pixels[y : y + int(height) : 16, x : x + int(width) : 16].std() > DULL:
+                break
     else:
         x = int(np.clip(focus[0] - width * rng.uniform(0.25, 0.75), 0, most_x))
         y = int(np.clip(focus[1] - height * rng.uniform(0.25, 0.75), 0, most_y))

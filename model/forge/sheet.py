@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("train", "val"), default="train")
     options = parser.parse_args()
     forger = Forger(Pool(options.pool, options.split), options.size)
-    bench = forger.bench()
+    bench = forger.bench(options.seed, 0)
     samples = [
         forger.sample(np.random.default_rng([options.seed, number]), bench, options.domain, options.kind)
         for number in range(options.count)

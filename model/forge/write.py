@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .forgery import GROUP
 from .pool import Pool
 from .sample import Forger, Sample
 
@@ -45,10 +46,12 @@ def write_shard(path: Path, samples: list[Sample]) -> None:
 
 
 def write_some(options: argparse.Namespace, worker: int) -> None:
-    """Every `workers`-th shard from `worker` on."""
+    """This worker's share of the shards: whole groups, which are made from the same photos."""
     cv2.setNumThreads(1)
     forger = Forger(Pool(options.pool, options.split), options.size)
-    for index in range(options.first + worker, options.first + options.shards, options.workers):
+    for index in range(options.first, options.first + options.shards):
+        if index // GROUP % options.workers != worker:
+            continue
         path = options.out / f"shard-{options.seed}-{index:05d}.npz"
         if path.exists():
             continue
