@@ -91,7 +91,7 @@ describe("regions", () => {
       position: { absolute: "middle left", relative: null },
       content: null,
     });
-    expect(second).toMatchObject({ id: "r2", score: 0.6, position: { absolute: "centre right" } });
+    expect(second).toMatchObject({ id: "r2", score: 0.6, position: { absolute: "middle right" } });
   });
 
   it("leave out specks and what lies below the threshold", () => {
