@@ -11,6 +11,7 @@ import { invalidRequest, problemResponse, renderError } from "./middleware/probl
 import { requestId } from "./middleware/request-id.ts";
 import { registerAnalyses } from "./routes/analyses.ts";
 import { registerDocumentation } from "./routes/documentation.ts";
+import { registerEvents } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
 import { registerModels } from "./routes/models.ts";
 
@@ -47,6 +48,7 @@ registerHealth(app);
 registerDocumentation(app);
 registerModels(app);
 registerAnalyses(app);
+registerEvents(app);
 
 app.notFound((context) =>
   problemResponse(context, new Problem("not_found", `Nothing is found at ${context.req.path}.`)),

@@ -13,7 +13,7 @@ import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
 import { updateIndex } from "./index-table.ts";
-import { type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
+import { type AnalysisEvent, type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
 import { callRunner, lineProblem, RunnerBusy, readLines } from "./runner.ts";
 import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
 
@@ -38,7 +38,12 @@ export class AnalysisObject extends DurableObject<Environment> {
   read(account: string): AnalysisSnapshot | null {
     if (!this.#ledger.exists()) return null;
     const snapshot = this.#ledger.read();
-    return snapshot.account === account ? snapshot : null;
+    if (snapshot.account !== account) return null;
+    const now = Date.now();
+    // An alarm may be late, what it stands for must not be.
+    if (snapshot.erased !== null || snapshot.expiresAt === null || snapshot.expiresAt > now) return snapshot;
+    this.#ledger.erase("expired", now);
+    return this.#ledger.read();
   }
 
   /** As `read`, but not before the end or `milliseconds` have passed. */
@@ -48,15 +53,27 @@ export class AnalysisObject extends DurableObject<Environment> {
       const snapshot = this.read(account);
       const left = until - Date.now();
       if (snapshot === null || hasEnded(snapshot.status) || left <= 0) return snapshot;
-      await new Promise<void>((resolve) => {
-        const wake = () => {
-          clearTimeout(timeout);
-          this.#waiters.delete(wake);
-          resolve();
-        };
-        const timeout = setTimeout(wake, left);
-        this.#waiters.add(wake);
-      });
+      await this.#news(left);
+    }
+  }
+
+  /**
+   * The events after `sequence`, and the analysis as it is then. Where there are none yet, waits for some until the
+   * analysis has ended or `milliseconds` have passed.
+   */
+  async follow(
+    account: string,
+    sequence: number,
+    milliseconds: number,
+  ): Promise<{ events: AnalysisEvent[]; snapshot: AnalysisSnapshot } | null> {
+    const until = Date.now() + milliseconds;
+    for (;;) {
+      const snapshot = this.read(account);
+      if (snapshot === null) return null;
+      const events = this.#ledger.events(sequence);
+      const left = until - Date.now();
+      if (events.length > 0 || hasEnded(snapshot.status) || left <= 0) return { events, snapshot };
+      await this.#news(left);
     }
   }
 
@@ -183,6 +200,19 @@ export class AnalysisObject extends DurableObject<Environment> {
     this.#wake();
   }
 
+  /** Resolves when something has changed, at the latest after `milliseconds`. */
+  #news(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timeout);
+        this.#waiters.delete(wake);
+        resolve();
+      };
+      const timeout = setTimeout(wake, milliseconds);
+      this.#waiters.add(wake);
+    });
+  }
+
   #wake(): void {
     for (const wake of [...this.#waiters]) wake();
   }
@@ -246,6 +276,9 @@ export class AnalysisObject extends DurableObject<Environment> {
       if (!this.#ledger.holds(claim)) return;
       if (line.type === "stage") {
         this.#ledger.stage(claim, line, Date.now());
+        this.#wake();
+        // Its PUT addresses are dead by now, so it cannot succeed any more.
+        if (Date.now() > until) throw new Problem("deadline_exceeded", "The attempt took too long.");
         continue;
       }
       if (line.type === "problem") throw lineProblem(line);

@@ -127,6 +127,7 @@ describe("every answer", () => {
       "/v1/analyses",
       "/v1/analyses/{id}",
       "/v1/analyses/{id}/cancel",
+      "/v1/analyses/{id}/events",
       "/v1/models",
     ]);
   });

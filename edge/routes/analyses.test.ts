@@ -1,6 +1,8 @@
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import {
+  analysisObject,
   ended,
   eventually,
   expectProblem,
@@ -237,6 +239,16 @@ describe("GET, cancel, DELETE /v1/analyses/{id}", () => {
     await eventually(async () => {
       await expectProblem(request(account, `/v1/analyses/${id}`), "not_found");
     });
+  });
+
+  it("answers 410 from the moment of expiry, however late the alarm is", async () => {
+    const account = await newAccount();
+    const { id } = await resource(send(account, newImage()));
+    await runInDurableObject(analysisObject(id), (_, state) => {
+      state.storage.sql.exec("UPDATE record SET expires_at = ?", Date.now() - 1);
+    });
+    await expectProblem(request(account, `/v1/analyses/${id}`), "gone");
+    await eventually(async () => expect(await storedKeys(`inputs/${account.id}/`)).toEqual([]));
   });
 
   it("refuses a malformed id by name", async () => {

@@ -23,10 +23,10 @@ import { requireScope } from "../middleware/authentication.ts";
 import { readPreference } from "../middleware/prefer.ts";
 import { reserveInBand } from "../storage/in-band-budget.ts";
 import { inputKey } from "../storage/objects.ts";
+import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
 import { declaredLength, memoryFor, readSubmission, type Submission } from "./submission.ts";
 
-const path = z.strictObject({ id: idSchema("analysis") });
 const noQuery = z.strictObject({});
 const prefer = z.object({
   prefer: z
@@ -77,7 +77,7 @@ const read = createRoute({
   path: "/v1/analyses/{id}",
   summary: "Read an analysis",
   security,
-  request: { params: path, query: noQuery, headers: prefer },
+  request: { params: analysisPath, query: noQuery, headers: prefer },
   middleware: requireScope("analyses:read"),
   responses: {
     200: { description: "The analysis.", content: resource },
@@ -114,7 +114,7 @@ const cancel = createRoute({
   summary: "Cancel an analysis",
   description: "Ends the analysis as `canceled` unless it has ended already; answers with its state either way.",
   security,
-  request: { params: path, query: noQuery },
+  request: { params: analysisPath, query: noQuery },
   middleware: requireScope("analyses:write"),
   responses: {
     200: { description: "The analysis, which has ended now.", content: resource },
@@ -128,23 +128,10 @@ const erase = createRoute({
   summary: "Erase an analysis",
   description: "Deletes the image, the results and everything stored about them. From then on the id answers 410.",
   security,
-  request: { params: path, query: noQuery },
+  request: { params: analysisPath, query: noQuery },
   middleware: requireScope("analyses:write"),
   responses: { 204: { description: "Erased." }, ...problems("invalid_request", "not_found") },
 });
-
-/** The object that is the analysis `id`. */
-function object(env: Environment, id: string) {
-  return env.ANALYSES.getByName(id);
-}
-
-/** The caller's analysis, or the problem to answer with: others' ids are answered as ids that do not exist. */
-function found(id: string, snapshot: AnalysisSnapshot | null): AnalysisSnapshot {
-  if (snapshot === null) throw new Problem("not_found", `There is no analysis ${id}.`);
-  if (snapshot.erased === "expired") throw new Problem("gone", `The analysis ${id} has expired.`);
-  if (snapshot.erased === "deleted") throw new Problem("gone", `The analysis ${id} was deleted.`);
-  return snapshot;
-}
 
 /** Holds until the analysis has ended or `wait` is over. An object that restarts meanwhile is no reason to fail. */
 async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: number): Promise<AnalysisSnapshot> {

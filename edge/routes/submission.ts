@@ -24,6 +24,7 @@ interface Parts {
 
 /** Beside the image, a multipart body holds boundaries, headers, options and metadata. */
 const envelope = 128 * 1024;
+const longestFilename = 255;
 
 function tooLarge(limit: number): Problem {
   const mebibytes = Math.floor(limit / 1024 / 1024);
@@ -39,9 +40,9 @@ export function declaredLength(request: Request, limit: number): number | null {
   return length;
 }
 
-/** How much memory to set aside for a body. */
+/** How much memory to set aside for a body. One of unknown length is in memory twice while it is put together. */
 export function memoryFor(declared: number | null, limit: number): number {
-  return declared ?? limit + envelope;
+  return declared ?? 2 * (limit + envelope);
 }
 
 /** Reads the body into one buffer, giving up as soon as it is longer than allowed. */
@@ -107,7 +108,10 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
         throw refuse(name === "" ? "body" : name, "is not a field of this request");
       }
       if (fields.has(name)) throw refuse(name, "is there more than once");
-      fields.set(name, { bytes: part.content[0] ?? new Uint8Array(), filename: part.filename ?? null });
+      fields.set(name, {
+        bytes: part.content[0] ?? new Uint8Array(),
+        filename: part.filename?.slice(0, longestFilename) ?? null,
+      });
     }
   } catch (cause) {
     if (cause instanceof MultipartParseError) {

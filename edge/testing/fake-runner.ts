@@ -5,6 +5,7 @@
  * without a script every job succeeds. `PUT /script/{sha256}` sets it, `POST /open/{sha256}` lets a held call go on,
  * `GET /calls/{sha256}` answers the requests that came in.
  */
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type InferRequest, inferRequest } from "@omni-iml/shared/inference";
@@ -92,7 +93,7 @@ async function infer(request: IncomingMessage, response: ServerResponse): Promis
       break;
     case "hold": {
       const alive = setInterval(() => line({ type: "stage", stage: "inference", progress: 0.5 }), 200);
-      await gate(job.sha256).promise;
+      await Promise.race([gate(job.sha256).promise, once(response, "close")]);
       clearInterval(alive);
     }
   }
