@@ -1,47 +1,104 @@
 /** Checks beside the network: each names what it found in the file, and none claims more than that. */
 import type { Finding } from "@omni-iml/shared/analysis";
 import type { DecodedImage } from "../image/decode.ts";
+import { type Metadata, readMetadata } from "../image/metadata.ts";
+
+type Item = Finding["evidence"][number];
 
 export interface Evidence {
-  readonly evidence: Finding["evidence"];
+  readonly evidence: Item[];
   /** Whether the metadata names the camera. */
   readonly fromCamera: boolean;
   readonly degraded: Finding["degraded_checks"];
 }
 
+/** Programs that change pixels, as they name themselves in EXIF `Software`. */
+const editors =
+  /photoshop|gimp|lightroom|affinity|pixelmator|paint\.net|snapseed|picsart|canva|faceapp|facetune|meitu|luminar|capture one|corel|photopea|fotor|airbrush/i;
+
 export async function gatherEvidence(image: DecodedImage, modality: Finding["modality"]): Promise<Evidence> {
-  const evidence: Finding["evidence"] = [];
-  const jpeg = image.header.jpeg;
-  if (jpeg !== null) {
-    evidence.push({
-      code: jpeg.quality === null ? "quantization_table_custom" : "quantization_table_standard",
+  const evidence = [...compression(image), method(image, modality), ...orientation(image)];
+  try {
+    const metadata = await readMetadata(image.exif);
+    return { evidence: [...evidence, ...origin(metadata)], fromCamera: metadata.camera !== null, degraded: [] };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const degraded = [{ check: "metadata", reason: `The EXIF block cannot be read: ${reason}.` }];
+    return { evidence, fromCamera: false, degraded };
+  }
+}
+
+function compression({ header: { jpeg } }: DecodedImage): Item[] {
+  if (jpeg === null) return [];
+  const standard = jpeg.quality !== null;
+  return [
+    {
+      code: standard ? "quantization_table_standard" : "quantization_table_custom",
       family: "compression",
       severity: "info",
-      summary:
-        jpeg.quality === null
-          ? "The luma quantization table is none of libjpeg's: cameras and some editors bring their own."
-          : `The luma quantization table is libjpeg's for quality ${jpeg.quality}, which most software writes when it saves.`,
+      summary: standard
+        ? `The first quantization table is libjpeg's for quality ${jpeg.quality}, which most software writes when it saves.`
+        : "The first quantization table is none of libjpeg's: cameras and some editors bring their own.",
       details: { quality: jpeg.quality, table: Array.from(jpeg.firstTable), progressive: jpeg.progressive },
-    });
-  }
-  evidence.push({
+    },
+  ];
+}
+
+function method(image: DecodedImage, modality: Finding["modality"]): Item {
+  return {
     code: "modality",
     family: "method",
     severity: "info",
     summary:
       modality === "fused"
-        ? "The modal gate used the pixels and the JPEG frequency traces."
-        : "The modal gate used the pixels only.",
-    details: { modality, frequency_traces_available: image.jpeg },
-  });
-  if (image.orientation !== 1) {
-    evidence.push({
+        ? "The modal gate chose pixels and frequency traces together."
+        : "The modal gate chose the pixels alone.",
+    details: { modality, jpeg_traces_available: image.jpeg },
+  };
+}
+
+function orientation({ orientation: tag }: DecodedImage): Item[] {
+  if (tag === 1) return [];
+  return [
+    {
       code: "orientation_tag",
       family: "metadata",
       severity: "info",
-      summary: `The file asks to be turned for display (EXIF orientation ${image.orientation}); all coordinates are those of the displayed image.`,
-      details: { orientation: image.orientation },
+      summary: `The file asks to be turned for display (EXIF orientation ${tag}); all coordinates are those of the displayed image.`,
+      details: { orientation: tag },
+    },
+  ];
+}
+
+function origin({ camera, software, taken, modified }: Metadata): Item[] {
+  const items: Item[] = [];
+  if (camera !== null) {
+    items.push({
+      code: "camera",
+      family: "metadata",
+      severity: "info",
+      summary: `The metadata names ${camera} as the camera; metadata can be copied and changed.`,
+      details: { camera, taken },
     });
   }
-  return { evidence, fromCamera: false, degraded: [] };
+  if (software !== null && editors.test(software)) {
+    items.push({
+      code: "editing_software",
+      family: "metadata",
+      severity: "low",
+      summary: `The file was last written by ${software}, a program that edits images; that alone does not mean its content was changed.`,
+      details: { software, modified },
+    });
+  }
+  // Dates are compared as written: "YYYY:MM:DD HH:MM:SS" sorts by time. A camera writes both at once.
+  if (taken !== null && modified !== null && modified > taken) {
+    items.push({
+      code: "modified_after_capture",
+      family: "metadata",
+      severity: "low",
+      summary: `By its metadata the photograph was taken at ${taken} and the file changed at ${modified}.`,
+      details: { taken, modified },
+    });
+  }
+  return items;
 }

@@ -51,7 +51,7 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
   return sharp(displayed)
     .composite([
       { input: tint, raw: { width, height, channels: 4 } },
-      { input: Buffer.from(outlines(regions, width, height, scale)) },
+      { input: Buffer.from(outlines(regions, map.height, width, height, scale)) },
     ])
     .removeAlpha()
     .png({ compressionLevel: 6 })
@@ -59,15 +59,17 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
 }
 
 /** Outlines and ids as SVG: white on a dark edge, to be seen on any image. */
-function outlines(regions: readonly Region[], width: number, height: number, scale: number): string {
+function outlines(regions: readonly Region[], lowest: number, width: number, height: number, scale: number): string {
   const stroke = Math.max(1, Math.max(width, height) / 700);
-  const size = Math.max(5, Math.max(width, height) / 70);
-  const drawn = regions.map(({ polygon, bbox, id }) => {
+  const size = Math.max(8, Math.max(width, height) / 65);
+  const drawn = regions.map(({ polygon, id }) => {
     const points = polygon.map(([x, y]) => `${(x * scale).toFixed(1)},${(y * scale).toFixed(1)}`).join(" ");
     const labelWidth = id.length * size * 0.8;
-    const labelX = Math.min(Math.max(bbox.x * scale, 0), Math.max(0, width - labelWidth));
-    const above = bbox.y * scale - size * 1.6;
-    const labelY = above >= 0 ? above : bbox.y * scale + stroke;
+    // The id stands above the contour's highest corner, or just below it where the image ends.
+    const [topX, topY] = polygon.reduce((top, corner) => (corner[1] < top[1] ? corner : top), [0, lowest]);
+    const labelX = Math.min(Math.max(topX * scale - labelWidth / 2, 0), Math.max(0, width - 1.2 * labelWidth));
+    const above = topY * scale - size * 1.7;
+    const labelY = above >= 0 ? above : topY * scale + stroke;
     return `<polygon points="${points}" fill="none" stroke="#000" stroke-opacity=".6" stroke-width="${2.4 * stroke}"/>
 <polygon points="${points}" fill="none" stroke="#fff" stroke-width="${stroke}"/>
 <g transform="translate(${labelX.toFixed(1)} ${labelY.toFixed(1)})">
