@@ -1,0 +1,80 @@
+"""Exports a checkpoint as a release: model/release/omni-iml.onnx and its manifest.
+
+python -m export --checkpoint CKPT --version 0.1.0 [--policy policy.json] [--figures figures.json] [--out release]
+
+`policy.json` holds `pipeline`, `thresholds` and `score` as chosen on synthetic validation images; what it lacks is
+taken from POLICY below.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+
+import torch
+
+from omni_iml.model import Config, OmniIML
+from omni_iml.serving import INPUTS, OUTPUTS, export_onnx
+
+OPSET = 18
+POLICY = {
+    "pipeline": {"tile": 512, "overlap": 128, "view": {"size": 512, "weight": 0.3}, "gate_tiles": 4},
+    "thresholds": {"pixel": 0.5, "tampered": 0.6, "clear": 0.4, "region_area_fraction": 0.0005},
+    "score": {"features": ["q99", "network"], "weights": [4.0, 1.0], "bias": -2.0},
+}
+TRAINING_DATA = (
+    "Forged on the fly from pristine public images (natural, document, face, scene text); see model/README.md for the "
+    "sets and their licences. No evaluation set was used."
+)
+
+
+def load(path: str) -> tuple[OmniIML, dict]:
+    """The model of a checkpoint with its averaged weights, and what the checkpoint says of its training."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    model = OmniIML(Config(**checkpoint["config"]))
+    model.load_state_dict(checkpoint["ema"])
+    return model.eval(), checkpoint["progress"]
+
+
+def manifest(onnx: pathlib.Path, version: str, policy: dict, training: dict, figures: dict) -> dict:
+    """What edge and runner read; `release` changes with the weights, the pipeline and the thresholds."""
+    sha256 = hashlib.sha256(onnx.read_bytes()).hexdigest()
+    keyed = json.dumps([sha256, policy], sort_keys=True)
+    return {
+        "name": "omni-iml",
+        "version": version,
+        "release": f"{version}-{hashlib.sha256(keyed.encode()).hexdigest()[:12]}",
+        "precision": "fp32",
+        "licence": "Apache-2.0",
+        "model": {"file": onnx.name, "sha256": sha256, "bytes": onnx.stat().st_size, "opset": OPSET},
+        "inputs": [{"name": name, "type": kind, "shape": shape} for name, (kind, shape) in INPUTS.items()],
+        "outputs": [{"name": name, "type": kind, "shape": shape} for name, (kind, shape) in OUTPUTS.items()],
+        **policy,
+        "training": {"data": TRAINING_DATA, **training},
+        "figures": figures,
+    }
+
+
+def main() -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", required=True)
+    parser.add_argument("--version", required=True)
+    parser.add_argument("--policy")
+    parser.add_argument("--figures")
+    parser.add_argument("--out", default="release")
+    args = parser.parse_args()
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    model, training = load(args.checkpoint)
+    onnx = out / "omni-iml.onnx"
+    export_onnx(model, str(onnx), OPSET)
+    policy = POLICY | (json.loads(pathlib.Path(args.policy).read_text()) if args.policy else {})
+    figures = json.loads(pathlib.Path(args.figures).read_text()) if args.figures else {}
+    written = manifest(onnx, args.version, policy, training, figures)
+    (out / "manifest.json").write_text(json.dumps(written, indent=2) + "\n")
+    print(f"{onnx} {onnx.stat().st_size / 1e6:.1f} MB, release {written['release']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Dynamic Weight Decoder: a feature pyramid, filters whose weights depend on the sample, and the final mask."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from omni_iml.layers import ConvNorm, SeparableConv
+
+
+def resize(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinear to the height and width of `like`."""
+    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class SelfCorrelation(nn.Module):
+    """Where else in the image a place looks the same: copy-move is a pair of places, and one place alone can't show it.
+
+    Features [N, cin, h, w] to [N, width, h, w] from the `top` highest cosine similarities of each position outside its
+    own neighbourhood, with the offsets they point at.
+    """
+
+    def __init__(self, cin: int, width: int, key: int = 48, radius: int = 2, top: int = 4):
+        super().__init__()
+        self.key = nn.Conv2d(cin, key, 1)
+        self.radius, self.top = radius, top
+        self.layers = nn.Sequential(ConvNorm(3 * top, width, 3), ConvNorm(width, width, 1, act=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, cin, h, w] to [N, width, h, w]."""
+        n, _, h, w = x.shape
+        ones = torch.ones_like(x[0, 0])
+        y = (ones.cumsum(0) - 1).reshape(-1)
+        x_ = (ones.cumsum(1) - 1).reshape(-1)
+        near = ((y[:, None] - y).abs() <= self.radius) & ((x_[:, None] - x_).abs() <= self.radius)
+        key = functional.normalize(self.key(x).flatten(2), dim=1)
+        similarity = key.transpose(1, 2) @ key - 2 * near.to(key.dtype)
+        best, where = similarity.topk(self.top, dim=2)
+        extent = torch.maximum(y.max(), x_.max()) + 1
+        dy = (y[where] - y[:, None]) / extent
+        dx = (x_[where] - x_[:, None]) / extent
+        found = torch.cat([best, dy, dx], 2).transpose(1, 2).reshape(n, 3 * self.top, h, w)
+        return self.layers(found)
+
+
+class DynamicFilter(nn.Module):
+    """Depthwise 3×3 convolution whose kernel is mixed per sample from four, then 1×1, residual.
+
+    A = σ(FC(V_c, V_g)), kernel = Σ A_i·W_i. Convolution is linear in its kernel, so one static convolution C→4C whose
+    outputs are mixed by A gives the same result and exports with a dynamic batch. With `dynamic` False A is 1/4.
+    """
+
+    KERNELS = 4
+
+    def __init__(self, width: int, dilation: int, dynamic: bool):
+        super().__init__()
+        self.width = width
+        self.bank = nn.Conv2d(
+            width, width * self.KERNELS, 3, padding=dilation, dilation=dilation, groups=width, bias=False
+        )
+        self.choose = nn.Linear(2 * width, self.KERNELS) if dynamic else None
+        self.norm = nn.BatchNorm2d(width)
+        self.point = ConvNorm(width, width, 1)
+
+    def forward(self, x: Tensor, overall: Tensor) -> Tensor:
+        """Features [N, C, h, w] and global vector V_g [N, C]; [N, C, h, w]."""
+        n, _, h, w = x.shape
+        banks = self.bank(x).reshape(n, self.width, self.KERNELS, h, w)
+        if self.choose is None:
+            mixed = banks.mean(2)
+        else:
+            weight = self.choose(torch.cat([x.mean((2, 3)), overall], 1)).sigmoid()
+            mixed = (banks * weight[:, None, :, None, None]).sum(2)
+        return x + self.point(functional.relu6(self.norm(mixed)))
+
+
+class Decoder(nn.Module):
+    """Pyramid of strides 4, 8, 16, 32 to mask logits at stride 4."""
+
+    def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool, correlation: bool):
+        super().__init__()
+        quarter, *deeper = widths
+        self.lateral = nn.ModuleList(ConvNorm(cin, width, 1, act=False) for cin in deeper)
+        self.smooth = nn.ModuleList(SeparableConv(width, width) for _ in deeper)
+        self.correlation = SelfCorrelation(deeper[1], width) if correlation else None
+        self.gather = ConvNorm(width * len(deeper), width, 1)
+        self.filters = nn.ModuleList(DynamicFilter(width, dilation, dynamic) for dilation in (1, 3, 6))
+        self.narrow = ConvNorm(width, 24, 1)
+        self.detail = ConvNorm(quarter, 8, 1)
+        self.refine = SeparableConv(32, 32)
+        self.predict = nn.Conv2d(32, 1, 1)
+
+    def pyramid(self, eighth: Tensor, sixteenth: Tensor, last: Tensor) -> list[Tensor]:
+        """Top-down fusion: features at strides 8, 16, 32, each [N, width, …]."""
+        levels = [lateral(x) for lateral, x in zip(self.lateral, (eighth, sixteenth, last), strict=True)]
+        if self.correlation is not None:
+            levels[1] = levels[1] + self.correlation(sixteenth)
+        for i in (1, 0):
+            levels[i] = levels[i] + resize(levels[i + 1], levels[i])
+        return [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
+
+    def forward(self, quarter: Tensor, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Stride-4 features and the pyramid; mask logits [N, 1, H/4, W/4] and decoder features [N, width, H/8, W/8]."""
+        eighth, *deeper = pyramid
+        x = self.gather(torch.cat([eighth, *(resize(level, eighth) for level in deeper)], 1))
+        overall = eighth.mean((2, 3))
+        for layer in self.filters:
+            x = layer(x, overall)
+        fine = torch.cat([resize(self.narrow(x), quarter), self.detail(quarter)], 1)
+        return self.predict(self.refine(fine)), x

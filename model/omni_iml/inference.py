@@ -1,0 +1,164 @@
+"""Whole images through the served graph: tiles, the view, the blend, the score. What gpu-runner/ does, for measuring.
+
+The two implementations share the manifest and nothing else; `parity.py` holds the graph's own numbers together and
+the evaluation through the public API those of the pipeline.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+UNIT = 32
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image as the graph reads it."""
+
+    pixels: np.ndarray  # uint8 [H, W, 3], the stored grid
+    qtable: np.ndarray  # int32 [64], natural order
+    jpeg: bool
+
+
+def decode(path: str) -> Decoded:
+    """Reads an image without touching its grid: no orientation, no colour profile; alpha is composed on white."""
+    with Image.open(path) as image:
+        table = np.ones(64, np.int32)
+        jpeg = image.format == "JPEG" and image.mode in ("RGB", "L")
+        if jpeg:
+            # Pillow hands tables out in natural order, keyed by id; the first component's id comes first in `layer`.
+            table = np.array(image.quantization[image.layer[0][3]], np.int32)
+        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return Decoded(np.asarray(image.convert("RGB")), table, jpeg)
+
+
+def up(value: int, unit: int = UNIT) -> int:
+    """Rounds up to a multiple of `unit`."""
+    return -(-value // unit) * unit
+
+
+def padded(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Edge replication to the right and below."""
+    h, w = pixels.shape[:2]
+    return np.pad(pixels, ((0, height - h), (0, width - w), (0, 0)), mode="edge")
+
+
+def origins(length: int, tile: int, overlap: int) -> list[int]:
+    """Origins of tiles along one side, multiples of 8, the last one as far as needed."""
+    if length <= tile:
+        return [0]
+    last = up(length - tile, 8)
+    return [*range(0, last, tile - overlap), last]
+
+
+def window(size: int, overlap: int, first: bool, last: bool) -> np.ndarray:
+    """Blending weight along one side: 1, and a raised cosine over an overlap; flat where the tile ends the image."""
+    i = np.arange(size)
+    ends = np.full(size, overlap)
+    nearest = np.minimum(ends if first else i, ends if last else size - 1 - i)
+    return np.where(nearest >= overlap, 1, 0.5 - 0.5 * np.cos(np.pi * (nearest + 0.5) / overlap)).astype(np.float32)
+
+
+class Session:
+    """The ONNX file on the CPU."""
+
+    def __init__(self, path: str, threads: int = 2):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, pixels: np.ndarray, qtable: np.ndarray, jpeg: bool, override: int = -1) -> dict[str, np.ndarray]:
+        """One crop uint8 [H, W, 3] (multiples of 32); the graph's outputs without the batch dimension."""
+        feed = {
+            "pixels": pixels[None],
+            "qtable": qtable[None].astype(np.int32),
+            "jpeg": np.array([jpeg], np.uint8),
+            "modality_override": np.array([override], np.int8),
+        }
+        names = ("probability", "score", "gate", "domain")
+        return {name: value[0] for name, value in zip(names, self.session.run(list(names), feed), strict=True)}
+
+
+@dataclass
+class Found:
+    """What the graph says of one image before any threshold."""
+
+    tiles: np.ndarray  # float32 [H, W] in 0…1: blended tiles
+    view: np.ndarray  # float32 [H, W] in 0…1: the whole image at once
+    scores: np.ndarray  # [tiles], logits of the network's own score
+    gate: float
+    domain: np.ndarray  # [4]
+
+    def blended(self, weight: float) -> np.ndarray:
+        """Tiles and view mixed; `weight` is the view's."""
+        return (1 - weight) * self.tiles + weight * self.view
+
+
+def logit(probability: np.ndarray | float) -> np.ndarray:
+    """Inverse of the logistic function, bounded to ±14."""
+    p = np.clip(np.asarray(probability, np.float64), 1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
+
+
+def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
+    """Tiles at native resolution with one modality for the image, and one view of the whole."""
+    h, w = image.pixels.shape[:2]
+    tile, overlap = pipeline["tile"], pipeline["overlap"]
+    rows, columns = (origins(side, tile, overlap) for side in (h, w))
+    height, width = (tile if side > tile else up(side) for side in (h, w))
+    places = [(y, x) for y in rows for x in columns]
+    canvas = padded(image.pixels, max(h, rows[-1] + height), max(w, columns[-1] + width))
+
+    def run(place: tuple[int, int], override: int) -> dict[str, np.ndarray]:
+        y, x = place
+        return session(np.ascontiguousarray(canvas[y : y + height, x : x + width]), image.qtable, image.jpeg, override)
+
+    count = min(pipeline["gate_tiles"], len(places))
+    asked = [int((i + 0.5) * len(places) / count) for i in range(count)]
+    first = {i: run(places[i], -1) for i in asked}
+    gate = float(np.mean([out["gate"] for out in first.values()]))
+    override = int(gate > 0.5)
+    total, weight = np.zeros(canvas.shape[:2], np.float32), np.zeros(canvas.shape[:2], np.float32)
+    scores, domains = [], []
+    for i, (y, x) in enumerate(places):
+        share = window(height, overlap, y == 0, y == rows[-1])[:, None] * window(
+            width, overlap, x == 0, x == columns[-1]
+        )
+        out = first.get(i)
+        if out is None or int(out["gate"] > 0.5) != override:
+            out = run((y, x), override)
+        total[y : y + height, x : x + width] += share * out["probability"] / 255
+        weight[y : y + height, x : x + width] += share
+        scores.append(logit(out["score"]))
+        domains.append(out["domain"])
+    tiles = (total / np.maximum(weight, 1e-9))[:h, :w]
+    scale = min(1, pipeline["view"]["size"] / max(h, w))
+    size = tuple(max(UNIT, round(side * scale / UNIT) * UNIT) for side in (w, h))
+    small = np.asarray(Image.fromarray(image.pixels).resize(size, Image.Resampling.LANCZOS))
+    out = session(small, np.ones(64, np.int32), False, 0)
+    view = cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
+    return Found(tiles, view, np.array(scores), gate, np.mean(domains, 0))
+
+
+FEATURES = ("q50", "q90", "q99", "q999", "max", "area", "log_megapixels", "network", "network_mean")
+
+
+def features(found: Found, probability: np.ndarray, threshold: float) -> dict[str, float]:
+    """What the served score is a logistic of; `probability` is the final map, float [H, W]."""
+    q50, q90, q99, q999 = np.quantile(probability, [0.5, 0.9, 0.99, 0.999])
+    return {
+        "q50": q50,
+        "q90": q90,
+        "q99": q99,
+        "q999": q999,
+        "max": probability.max(),
+        "area": (probability >= threshold).mean(),
+        "log_megapixels": np.log10(probability.size / 1e6),
+        "network": found.scores.max(),
+        "network_mean": logit(np.mean(1 / (1 + np.exp(-found.scores)))),
+    }

@@ -1,0 +1,108 @@
+"""Omni-IML whole: modal gate encoder, dynamic weight decoder, image heads (arXiv 2411.14823, from its description)."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from omni_iml.decoder import Decoder
+from omni_iml.encoder import ENDS, WIDTHS, EfficientNetLite2, VisionHead
+from omni_iml.frequency import FrequencyHead
+from omni_iml.gate import CoarseMask, Fusion, ModalGate
+
+DOMAINS = ("natural", "document", "face", "scene_text")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Names every variant. The paper's own configuration has `high_pass` and `correlation` off."""
+
+    modality: Literal["gated", "rgb", "fused"] = "gated"
+    dynamic: bool = True
+    high_pass: bool = True
+    correlation: bool = True
+    frequency_width: int = 64
+    decoder_width: int = 48
+
+    def as_dict(self) -> dict:
+        """For checkpoints and manifests."""
+        return asdict(self)
+
+
+@dataclass
+class Output:
+    """Raw outputs of one forward pass; logits, at the strides named."""
+
+    mask: Tensor  # [N, 1, H/4, W/4]
+    coarse_rgb: Tensor  # [N, 1, H/8, W/8]
+    coarse_fused: Tensor  # [N, 1, H/8, W/8]
+    gate: Tensor  # [N], positive: F_fused
+    score: Tensor  # [N]
+    domain: Tensor  # [N, 4]
+    pyramid: list[Tensor]  # strides 8, 16, 32
+
+
+class OmniIML(nn.Module):
+    """The network. See `forward`."""
+
+    def __init__(self, config: Config | None = None):
+        super().__init__()
+        self.config = config or Config()
+        self.network = EfficientNetLite2()
+        self.vision = VisionHead(self.network, self.config.high_pass)
+        self.frequency = FrequencyHead(self.config.frequency_width)
+        self.fusion = Fusion(WIDTHS[1], self.config.frequency_width)
+        self.coarse_rgb = CoarseMask(WIDTHS[1])
+        self.coarse_fused = CoarseMask(WIDTHS[1])
+        self.gate = ModalGate(WIDTHS[1])
+        self.decoder = Decoder(WIDTHS, self.config.decoder_width, self.config.dynamic, self.config.correlation)
+        self.score = nn.Sequential(nn.Linear(2 * self.config.decoder_width + 3, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.domain = nn.Linear(WIDTHS[3], len(DOMAINS))
+
+    def forward(self, pixels: Tensor, qtable: Tensor, jpeg: Tensor, choice: Tensor | None = None) -> Output:
+        """Pixels [N, 3, H, W] in 0…255 (H, W multiples of 32), table [N, 64], flag [N].
+
+        `choice` [N]: −1 lets the gate choose, 0 forces F_rgb, 1 forces F_fused.
+        """
+        return self.finish(*self.perceive(pixels, qtable, jpeg), choice)
+
+    def perceive(
+        self, pixels: Tensor, qtable: Tensor, jpeg: Tensor, early: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        """Both perception heads and the gate: (quarter, F_rgb, F_fused, P_rgb, P_fused, gate logit)."""
+        quarter, rgb = self.vision(pixels, early)
+        fused = self.fusion(rgb, self.frequency(pixels, qtable, jpeg))
+        coarse_rgb, coarse_fused = self.coarse_rgb(rgb), self.coarse_fused(fused)
+        return quarter, rgb, fused, coarse_rgb, coarse_fused, self.gate(rgb, fused, coarse_rgb, coarse_fused)
+
+    def finish(
+        self,
+        quarter: Tensor,
+        rgb: Tensor,
+        fused: Tensor,
+        coarse_rgb: Tensor,
+        coarse_fused: Tensor,
+        gate: Tensor,
+        choice: Tensor | None = None,
+    ) -> Output:
+        """Passes one of the two feature maps per sample (a hard choice) through backbone, decoder and image heads."""
+        if self.config.modality == "gated":
+            take = gate > 0
+            if choice is not None:
+                take = (choice > 0) | ((choice < 0) & take)
+            passed = torch.where(take[:, None, None, None], fused, rgb)
+        else:
+            passed = fused if self.config.modality == "fused" else rgb
+        sixteenth = self.network.blocks(passed, ENDS[1], ENDS[2])
+        last = self.network.blocks(sixteenth, ENDS[2], ENDS[3])
+        pyramid = self.decoder.pyramid(passed, sixteenth, last)
+        mask, features = self.decoder(quarter, pyramid)
+        pooled = functional.avg_pool2d(mask, 4)  # 16 px: one bright pixel is no manipulation
+        summary = torch.cat(
+            [features.mean((2, 3)), features.amax((2, 3)), pooled.amax((2, 3)), mask.mean((2, 3)), mask.amax((2, 3))], 1
+        )
+        return Output(
+            mask, coarse_rgb, coarse_fused, gate, self.score(summary)[:, 0], self.domain(last.mean((2, 3))), pyramid
+        )
