@@ -1,4 +1,5 @@
 /** The runner's configuration, read once from the environment. */
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
@@ -13,8 +14,8 @@ const schema = z.object({
   /** Folder of manifest.json and the ONNX file it names. */
   MODEL_DIR: z.string().default(releaseFolder),
   PROVIDER: z.enum(["cpu", "cuda"]).default("cpu"),
-  /** Threads of the CPU provider; 0 takes one per core. */
-  THREADS: z.coerce.number().int().min(0).default(0),
+  /** Threads of the CPU provider and of libvips; the default respects the container's share, onnxruntime's own does not. */
+  THREADS: z.coerce.number().int().min(1).default(availableParallelism()),
   /** Tiles in one run of the model; on a CPU more than one gains nothing. */
   MAX_BATCH: z.coerce.number().int().min(1).optional(),
   /** Pixels of one image. */

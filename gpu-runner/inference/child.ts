@@ -21,8 +21,8 @@ async function load(order: LoadCommand): Promise<void> {
   const { manifest } = order;
   const unknown = unknownFeatures(manifest.score);
   if (unknown.length > 0) throw new Error(`the manifest scores by unknown features: ${unknown.join(", ")}`);
-  // libvips' own threads compete with the session's; its cache would only keep images that nobody asks for again.
-  sharp.concurrency(Math.max(1, order.threads));
+  sharp.concurrency(order.threads);
+  // The cache would only keep images that nobody asks for again.
   sharp.cache(false);
   const session = await loadSession(order.modelFile, order.provider, order.threads);
   const side = manifest.pipeline.tile;

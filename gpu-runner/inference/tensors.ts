@@ -7,6 +7,7 @@
  * DIR gets probability.bin (uint8 [N,H,W]) and score.bin, gate.bin, domain.bin (float32 [N], [N], [N,4]).
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadSession } from "./session.ts";
@@ -35,7 +36,7 @@ function bytesOf(name: keyof typeof values): Uint8Array<ArrayBuffer> {
 }
 
 const [count = 0, height = 0, width = 0] = given("shape").split(",").map(Number);
-const session = await loadSession(given("model"), "cpu", 0);
+const session = await loadSession(given("model"), "cpu", availableParallelism());
 const output = await session.run({
   count,
   height,
