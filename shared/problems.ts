@@ -193,18 +193,20 @@ export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = kinds;
 export const problemCode = z.enum(Object.keys(kinds) as [ProblemCode, ...ProblemCode[]]);
 
 /** The body of every refusal. */
-export const problemDocument = z.object({
-  type: z.string().meta({ example: "https://omni-iml.dev/problems/image_too_large" }),
-  title: z.string(),
-  status: z.int(),
-  code: problemCode,
-  detail: z.string(),
-  remedy: z.string(),
-  retryable: z.boolean(),
-  /** The request or job this is about; quote it in a report. */
-  instance: z.string().optional(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
+export const problemDocument = z
+  .object({
+    type: z.string().meta({ example: "https://omni-iml.dev/problems/image_too_large" }),
+    title: z.string(),
+    status: z.int(),
+    code: problemCode,
+    detail: z.string(),
+    remedy: z.string(),
+    retryable: z.boolean(),
+    /** The request or job this is about; quote it in a report. */
+    instance: z.string().optional(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: "Problem" });
 export type ProblemDocument = z.infer<typeof problemDocument>;
 
 /** An error that is meant for the caller. Its `cause` stays inside. */
