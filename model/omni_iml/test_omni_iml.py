@@ -1,0 +1,212 @@
+import io
+import itertools
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from omni_iml import inference, metrics, shards
+from omni_iml.anomaly import AnomalyEnhancement, box_iou, roi_align
+from omni_iml.decoder import DynamicFilter, SelfCorrelation
+from omni_iml.encoder import EfficientNetLite2, HighPass
+from omni_iml.frequency import FrequencyHead, dct_kernels
+from omni_iml.losses import GATE_MARGIN, head_losses, mask_loss
+from omni_iml.model import Config, OmniIML
+from omni_iml.serving import INPUTS, Serving, example, export_onnx
+
+
+def scene(side: int = 128, seed: int = 0) -> np.ndarray:
+    """A smooth picture with some texture, uint8 [side, side, 3]."""
+    rng = np.random.default_rng(seed)
+    base = cv2.resize(rng.uniform(40, 215, (6, 6, 3)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.clip(base + rng.normal(0, 4, base.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model() -> OmniIML:
+    torch.manual_seed(0)
+    model = OmniIML()
+    model.network.load_pretrained()
+    return model.eval()
+
+
+def test_dct_kernels_are_the_orthonormal_dct():
+    block = np.random.default_rng(1).normal(size=(8, 8)).astype(np.float32)
+    ours = torch.nn.functional.conv2d(torch.from_numpy(block)[None, None], dct_kernels())[0, :, 0, 0].reshape(8, 8)
+    assert np.allclose(ours, cv2.dct(block), atol=1e-5)
+
+
+def test_decoded_pixels_give_the_files_coefficients_back():
+    encoded = io.BytesIO()
+    Image.fromarray(scene()).save(encoded, "JPEG", quality=75)
+    encoded.seek(0)
+    table, pixels = (lambda image: (image.quantization[0], np.asarray(image)))(Image.open(encoded))
+    head = FrequencyHead()
+    tensor = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].float()
+    luma = (tensor * head.luma).sum(1, keepdim=True) - 128
+    raw = torch.nn.functional.conv2d(luma, head.dct, stride=8) / torch.tensor(table).float()[None, :, None, None]
+    near = ((raw - raw.round()).abs() < 0.25).float().mean()
+    assert near > 0.98
+    assert torch.equal(head.coefficients(tensor, torch.tensor(table).float()[None]), raw.round())
+
+
+def test_high_pass_sees_nothing_in_a_flat_image_or_its_border():
+    layer = HighPass(8).eval()
+    flat = torch.full((1, 3, 32, 32), 200.0)
+    residual = torch.nn.functional.conv2d(
+        torch.nn.functional.pad(flat, (2, 2, 2, 2), mode="replicate"), layer.kernels, groups=3
+    )
+    assert residual.abs().max() < 1e-3
+
+
+def test_stem_pads_as_tensorflow_does():
+    network = EfficientNetLite2()
+    network.load_pretrained()
+    x = torch.randn(1, 3, 64, 64)
+    # SAME padding of an even side at stride 2 adds one pixel, at the end only.
+    expected = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (0, 1, 0, 1)), network._conv_stem.weight, stride=2)
+    assert torch.allclose(network._conv_stem(x), expected, atol=1e-5)
+
+
+def test_dynamic_filter_equals_mixing_the_kernels_themselves():
+    torch.manual_seed(2)
+    layer = DynamicFilter(6, dilation=2, dynamic=True).eval()
+    x, overall = torch.randn(2, 6, 12, 12), torch.randn(2, 6)
+    weight = layer.choose(torch.cat([x.mean((2, 3)), overall], 1)).sigmoid()
+    kernels = layer.bank.weight.reshape(6, 4, 1, 3, 3)
+    mixed = torch.cat(
+        [
+            torch.nn.functional.conv2d(
+                x[i : i + 1], (kernels * weight[i][None, :, None, None, None]).sum(1), padding=2, dilation=2, groups=6
+            )
+            for i in range(2)
+        ]
+    )
+    expected = x + layer.point(torch.nn.functional.relu6(layer.norm(mixed)))
+    assert torch.allclose(layer(x, overall), expected, atol=1e-5)
+
+
+def test_self_correlation_points_at_the_copy():
+    layer = SelfCorrelation(16, 8)
+    features = torch.randn(1, 16, 12, 12)
+    features[:, :, 8, 9] = features[:, :, 1, 2]
+    captured = {}
+    layer.layers.register_forward_pre_hook(lambda _, inputs: captured.setdefault("found", inputs[0].detach()))
+    layer.eval()(features)
+    found = captured["found"][0]
+    assert found[0, 1, 2] == pytest.approx(1, abs=1e-5)
+    assert found[4, 1, 2] == pytest.approx(7 / 12, abs=1e-5)
+    assert found[8, 1, 2] == pytest.approx(7 / 12, abs=1e-5)
+
+
+def test_gate_choice_is_hard_and_can_be_overridden(model):
+    pixels, qtable, jpeg, _ = example(64)
+    x, q, j = pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float()
+    with torch.no_grad():
+        forced = [model(x, q, j, torch.full((2,), choice)).mask for choice in (0, 1)]
+        free = model(x, q, j)
+    assert not torch.allclose(forced[0], forced[1])
+    for i in range(2):
+        assert torch.allclose(free.mask[i], forced[int(free.gate[i] > 0)][i], atol=1e-5)
+
+
+def test_paper_configuration_can_be_built():
+    plain = OmniIML(Config(high_pass=False, correlation=False)).eval()
+    pixels, qtable, jpeg, _ = example(64)
+    with torch.no_grad():
+        out = plain(pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float())
+    assert out.mask.shape == (2, 1, 16, 24)
+
+
+def test_mask_loss_is_small_for_the_truth_and_large_for_its_opposite():
+    mask = torch.zeros(2, 1, 16, 16)
+    mask[0, :, 4:9, 4:9] = 1
+    good, bad = (mask * 2 - 1) * 8, (1 - mask * 2) * 8
+    assert (mask_loss(good, mask) < 0.02).all()
+    assert (mask_loss(bad, mask) > 1).all()
+
+
+def test_gate_learns_nothing_from_equal_masks():
+    logits = torch.zeros(1, 1, 4, 4)
+    mask = torch.zeros(1, 32, 32, dtype=torch.bool)
+    assert head_losses(logits, logits + GATE_MARGIN / 4, torch.tensor([3.0]), mask)["gate"] == 0
+    assert head_losses(logits, logits + 2, torch.tensor([3.0]), mask)["gate"] > 1
+
+
+def test_roi_align_reads_the_box_it_is_given():
+    features = torch.zeros(1, 1, 8, 8)
+    features[0, 0, 2:4, 4:6] = 1
+    inside = roi_align(features, torch.tensor([[32.0, 16.0, 48.0, 32.0]]), torch.tensor([0]), 8)
+    outside = roi_align(features, torch.tensor([[0.0, 40.0, 16.0, 60.0]]), torch.tensor([0]), 8)
+    assert inside[0, 0, 2, 2] == 1
+    assert outside.abs().max() == 0
+
+
+def test_anomaly_enhancement_sends_gradients_into_the_pyramid():
+    torch.manual_seed(3)
+    enhancement = AnomalyEnhancement(8)
+    pyramid = [torch.randn(2, 8, 16, 16, requires_grad=True), torch.randn(2, 8, 8, 8, requires_grad=True)]
+    loss = enhancement(pyramid, [torch.tensor([[8.0, 8.0, 60.0, 72.0]]), torch.zeros(0, 4)])
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(level.grad.abs().sum() > 0 for level in pyramid)
+    assert box_iou(torch.tensor([[0.0, 0, 2, 2]]), torch.tensor([[1.0, 0, 3, 2]]))[0, 0] == pytest.approx(1 / 3)
+
+
+def test_augmenting_turns_mask_and_table_with_the_pixels():
+    arrays = {
+        "pixels": np.stack([scene(64, seed) for seed in range(2)]),
+        "mask": np.stack([scene(64, seed)[:, :, 0] > 128 for seed in range(2)]),
+        "qtable": np.tile(np.arange(1, 65), (2, 1)),
+        "jpeg": np.ones(2),
+    }
+    head = FrequencyHead()
+
+    def energy(sample: dict) -> torch.Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(sample["pixels"].transpose(0, 3, 1, 2))).float()
+        table = torch.from_numpy(np.ascontiguousarray(sample["qtable"])).float()
+        return head.coefficients(pixels, table).abs().sum()
+
+    for seed in range(12):
+        turned = shards.augment(arrays, np.random.default_rng(seed))
+        assert ((turned["pixels"][:, :, :, 0] > 128) == turned["mask"]).all()
+        assert energy(turned) == pytest.approx(float(energy(arrays)), rel=1e-3)
+
+
+def test_pixel_figures_by_hand():
+    probability = np.array([[255, 200], [100, 0]], np.uint8)
+    mask = np.array([[True, False], [True, False]])
+    found = metrics.pixel_figures(probability, mask)
+    assert found["f1"] == pytest.approx(0.5)
+    assert found["iou"] == pytest.approx(1 / 3)
+    assert found["best_f1"] == pytest.approx(0.8)
+    assert found["auc"] == pytest.approx(0.75)
+    assert metrics.auc(np.array([0.1, 0.5, 0.5]), np.array([False, True, False])) == pytest.approx(0.75)
+    assert metrics.true_positive_rate(np.array([0.9, 0.2, 0.1, 0.3]), np.array([1, 1, 0, 0])) == pytest.approx(0.5)
+
+
+def test_tile_origins_stay_on_the_block_grid_and_reach_the_end():
+    for length in (500, 512, 513, 1000, 1999):
+        places = inference.origins(length, 512, 128)
+        assert all(place % 8 == 0 for place in places)
+        assert places[0] == 0
+        assert places[-1] + 512 >= length or length <= 512
+        assert all(b - a <= 384 for a, b in itertools.pairwise(places))
+
+
+def test_exported_graph_agrees_with_pytorch_at_any_batch_and_size(model, tmp_path):
+    path = tmp_path / "model.onnx"
+    export_onnx(model, str(path))
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for side, count in ((96, 1), (160, 3)):
+        pixels, qtable, jpeg, override = example(side, count)
+        override[-1] = 1
+        found = session.run(None, dict(zip(INPUTS, (t.numpy() for t in (pixels, qtable, jpeg, override)), strict=True)))
+        with torch.no_grad():
+            expected = [t.numpy() for t in Serving(model)(pixels, qtable, jpeg, override)]
+        assert np.abs(found[0].astype(int) - expected[0]).max() <= 1
+        for ours, theirs in zip(found[1:], expected[1:], strict=True):
+            assert np.allclose(ours, theirs, atol=1e-4)
