@@ -43,6 +43,7 @@ KINDS = {
 RENDERED_SHARE = 0.5
 LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a crop would hold a few letters
 LEAST_CHANGE = 6.0
+LINES = 16
 
 Box = tuple[int, int, int, int]
 
@@ -63,7 +64,7 @@ class Word:
 
 def photo(bench: Workbench, rng: np.random.Generator, size: int) -> Photo:
     """A receipt of the pool or a page rendered here."""
-    if rng.random() < RENDERED_SHARE or size > 448:
+    if rng.random() < RENDERED_SHARE:
         return bench.made(rng, "pages", render_page)
     return bench.photo(rng, "document", size)
 
@@ -76,12 +77,13 @@ def largest_scale(rng: np.random.Generator, photo: Photo, size: int) -> float:
     return float(min(1.0, LINE_HEIGHT / max(1.0, float(np.median(heights)))))
 
 
-def words_of(window: Window) -> list[Word]:
-    """Words in the window: every text line cut where its ink leaves gaps."""
+def words_of(window: Window, rng: np.random.Generator) -> list[Word]:
+    """Words of up to LINES lines in the window: lines are cut where their ink leaves gaps."""
     height, width = window.pixels.shape[:2]
     grey = cv2.cvtColor(window.pixels, cv2.COLOR_RGB2GRAY)
     words = []
-    for quad, text in zip(window.quads, window.words, strict=True):
+    for line in rng.permutation(len(window.quads))[:LINES]:
+        quad, text = window.quads[line], window.words[line]
         (x0, y0), (x1, y1) = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int)
         if x0 < 2 or y0 < 2 or x1 > width - 2 or y1 > height - 2:
             x0, y0, x1, y1 = max(2, x0), max(2, y0), min(width - 2, x1), min(height - 2, y1)
@@ -129,7 +131,7 @@ def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str 
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
     if kind not in _EDITS:
         return natural.forge(window, bench, rng, kind)
-    words = words_of(window)
+    words = words_of(window, rng)
     if not words:
         raise Unforgeable("no text in the window")
     count = 1 if kind == "mark_insert" else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))

@@ -206,6 +206,7 @@ class Pool:
         self._cache_bytes = 0
         self._cache_limit = cache_mb << 20
         self._by_set: dict[tuple[str, str], list[Record]] = {}
+        self._draws: dict[tuple[str, int], tuple[list[list[Record]], np.ndarray]] = {}
         for record in self.records:
             self._by_set.setdefault((record.domain, record.set), []).append(record)
 
@@ -214,17 +215,24 @@ class Pool:
 
         The domain "objects" stands for photographs with something to cut out.
         """
-        sets, weights = [], []
-        for (set_domain, name), records in self._by_set.items():
-            usable = [record for record in records if min(record.width, record.height) >= smallest_side]
-            fits = name in OBJECT_SETS if domain == "objects" else set_domain == domain
-            if fits and usable:
-                sets.append(usable)
-                weights.append(len(usable) ** 0.5 * (CAMERA_WEIGHT if name in CAMERA_SETS else 1.0))
-        if not sets:
-            raise LookupError(f"no {domain} image of at least {smallest_side} px")
-        chosen = sets[rng.choice(len(sets), p=np.array(weights) / sum(weights))]
+        sets, weights = self._drawable(domain, smallest_side)
+        chosen = sets[rng.choice(len(sets), p=weights)]
         return chosen[rng.integers(len(chosen))]
+
+    def _drawable(self, domain: str, smallest_side: int) -> tuple[list[list[Record]], np.ndarray]:
+        """The sets to draw from, reduced to the images that are large enough, and each set's probability."""
+        if (domain, smallest_side) not in self._draws:
+            sets, weights = [], []
+            for (set_domain, name), records in self._by_set.items():
+                usable = [record for record in records if min(record.width, record.height) >= smallest_side]
+                fits = name in OBJECT_SETS if domain == "objects" else set_domain == domain
+                if fits and usable:
+                    sets.append(usable)
+                    weights.append(len(usable) ** 0.5 * (CAMERA_WEIGHT if name in CAMERA_SETS else 1.0))
+            if not sets:
+                raise LookupError(f"no {domain} image of at least {smallest_side} px")
+            self._draws[domain, smallest_side] = sets, np.array(weights) / sum(weights)
+        return self._draws[domain, smallest_side]
 
     def load(self, record: Record) -> Photo:
         """Decode, keeping the most recently used photos."""

@@ -115,6 +115,8 @@ class Forger:
     def plan(self, rng: np.random.Generator, bench: Workbench, domain: str, view: bool) -> Plan:
         """Draw photo, window and histories."""
         photo = FORGERS[domain].photo(bench, rng, self.size)
+        if min(photo.width, photo.height) < self.size:
+            raise Unforgeable("photo too small")  # what is left of a receipt without its overlay may be
         life = draw_life(rng, self.book)
         if view:
             return self._view_plan(rng, photo, life)
