@@ -82,7 +82,15 @@ async function main(): Promise<number> {
   console.log(`${cost.secondsPerImage.toFixed(2)} s an image, ${cost.secondsPerMegapixel.toFixed(2)} s a megapixel.`);
   for (const { image, reason } of unanswered) console.error(`not answered: ${image}: ${reason}`);
   if (values.json !== undefined) {
-    const report = { condition, images: answered, unanswered, cells: table, imageLevel: level, cost };
+    const rows = answered.map(({ image: { name, domain, set, kind, tampered }, ...figures }) => ({
+      image: name,
+      domain,
+      set,
+      kind,
+      tampered,
+      ...figures,
+    }));
+    const report = { condition, cells: table, imageLevel: level, cost, unanswered, images: rows };
     await writeFile(values.json, `${JSON.stringify(report, null, 1)}\n`);
   }
   return unanswered.length === 0 ? 0 : 1;
