@@ -1,7 +1,7 @@
 """Manipulations of faces: swaps, self-blends, swapped features, retouching.
 
-Landmarks were found once with MediaPipe's face mesh (0.10.14, Apache-2.0), which the forging itself does not need,
-and lie in face_landmarks.csv: a pool image and 76 points (x, y in its pixels) in the order below.
+Landmarks were found once by landmarks.py and lie in face_landmarks.csv: a pool image and 76 points (x, y in its
+pixels) in the order below. Forging itself needs no face detector.
 """
 
 from __future__ import annotations

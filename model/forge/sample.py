@@ -95,18 +95,25 @@ class Forger:
     def sample(
         self, rng: np.random.Generator, bench: Workbench, domain: str | None = None, kind: str | None = None
     ) -> Sample:
-        """One sample; domain, authentic or not, and view are drawn once, everything else anew at every attempt."""
+        """One sample; domain, kind and view are drawn once, everything else anew at every attempt.
+
+        Half the attempts are for the kind that was drawn, so that kinds that often find nothing to work on keep their
+        share; after that any kind will do.
+        """
         domain = domain or str(rng.choice(DOMAINS, p=DOMAIN_SHARES))
         authentic = rng.random() < AUTHENTIC_SHARE if kind is None else kind == "authentic"
         view = rng.random() < VIEW_SHARE
-        for _ in range(ATTEMPTS):
+        shares = FORGERS[domain].KINDS
+        first_choice = kind or str(rng.choice(list(shares), p=list(shares.values())))
+        for attempt in range(ATTEMPTS):
+            wanted = first_choice if attempt < ATTEMPTS // 2 else kind
             try:
                 plan = self.plan(rng, bench, domain, view)
                 window = plan.window()
                 if authentic:
                     forgery = Forgery(window.pixels, np.zeros(window.pixels.shape[:2], bool), "authentic")
                 else:
-                    forgery = FORGERS[domain].forge(window, bench, rng, kind)
+                    forgery = FORGERS[domain].forge(window, bench, rng, wanted)
                 return self.render(plan, forgery)
             except Unforgeable:
                 continue

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
+from .lettering import font_files
 from .pool import Pool
 from .sample import DOMAINS, Forger, Sample
 
@@ -33,9 +34,9 @@ def tile(sample: Sample, side: int) -> Image.Image:
         f"{' | '.join(about['history'])} → {' | '.join(about['afterlife'])}",
         "; ".join(about["operations"]),
     ]
-    drawing = ImageDraw.Draw(canvas)
+    drawing, caption = ImageDraw.Draw(canvas), ImageFont.truetype(font_files("sans")[0], 10)
     for row, line in enumerate(lines):
-        drawing.text((1, row * 12), line[: side // 2], fill="black")
+        drawing.text((1, row * 12), line[: side // 2], fill="black", font=caption)
     return canvas
 
 
