@@ -60,8 +60,8 @@ function run(
   );
 }
 
-function redOf(image: DecodedImage): number[] {
-  return Array.from({ length: image.width * image.height }, (_, i) => image.pixels[3 * i] ?? 0);
+function redOf(image: DecodedImage): Buffer {
+  return Buffer.from(Array.from({ length: image.width * image.height }, (_, i) => image.pixels[3 * i] ?? 0));
 }
 
 describe("the map lies where the image lies", () => {
@@ -77,7 +77,7 @@ describe("the map lies where the image lies", () => {
     const image = picture(width, height, noise);
     const { map } = await run(image, new Mirror());
     expect([map.width, map.height]).toEqual([width, height]);
-    expect(Array.from(map.data)).toEqual(redOf(image));
+    expect(redOf(image).equals(map.data)).toBe(true);
   });
 });
 
@@ -134,7 +134,7 @@ describe("the view of the whole image", () => {
     expect(view?.qtable).toEqual(noTable);
     expect(Array.from(view?.modalityOverride ?? [])).toEqual([0]);
     // A ramp stays a ramp when it is shrunk and stretched again, but for a little at the borders.
-    const off = redOf(image).map((value, i) => Math.abs(value - (map.data[i] ?? 0)));
+    const off = Array.from(redOf(image), (value, i) => Math.abs(value - (map.data[i] ?? 0)));
     expect(Math.max(...off)).toBeLessThanOrEqual(3);
   });
 
@@ -160,7 +160,8 @@ it("stops before the next tile when the job is withdrawn", async () => {
   const session = new Mirror();
   const run1 = session.run.bind(session);
   session.run = async (input) => {
-    if (session.seen.length === 2) controller.abort(new Error("withdrawn"));
+    // In the middle of the first row: four tiles have decided the modality, ten and more of the row wait.
+    if (session.seen.length === 6) controller.abort(new Error("withdrawn"));
     return run1(input);
   };
   const pending = localise(picture(1000, 1000, noise), pipeline, new Batcher(session, 1), {
@@ -168,7 +169,7 @@ it("stops before the next tile when the job is withdrawn", async () => {
     progress: () => undefined,
   });
   await expect(pending).rejects.toThrow("withdrawn");
-  expect(session.seen.length).toBeLessThan(6);
+  expect(session.seen.length).toBe(7);
 });
 
 it("batches tiles of one shape from several images, up to the largest batch", async () => {
@@ -178,7 +179,7 @@ it("batches tiles of one shape from several images, up to the largest batch", as
   const images = [picture(400, 90, noise), picture(400, 90, (x) => x % 256), picture(64, 64, noise)];
   const maps = await Promise.all(images.map((image) => localise(image, pipeline, batcher, watch)));
   maps.forEach(({ map }, i) => {
-    expect(Array.from(map.data)).toEqual(images[i] === undefined ? [] : redOf(images[i]));
+    expect(images[i] !== undefined && redOf(images[i]).equals(map.data)).toBe(true);
   });
   expect(Math.max(...session.seen.map(({ count }) => count))).toBe(4);
 });

@@ -1,6 +1,0 @@
-// pipeline cost without the network
-import { readFileSync } from "node:fs"; import sharp from "sharp"; sharp.cache(false); sharp.concurrency(2);
-import { analyse } from "./inference/analyse.ts"; import { Batcher } from "./inference/batcher.ts"; import { loadRelease } from "./release.ts"; import { analysisOptions } from "@omni-iml/shared/analysis";
-const { manifest } = await loadRelease("/work/main/model/release");
-const session = { async run(i: any) { const n=i.count*i.width*i.height; const p=new Uint8Array(n); for(let k=0;k<n;k++) p[k]=i.pixels[3*k]; return { probability: p, score: new Float32Array(i.count).fill(.5), gate: new Float32Array(i.count).fill(.9), domain: new Float32Array(4*i.count).fill(.25)} } };
-for (const f of process.argv.slice(2)) { const bytes=readFileSync(f); const c=process.cpuUsage(); let peak=0; const iv=setInterval(()=>{peak=Math.max(peak,process.memoryUsage().rss)},50); const {finding}=await analyse({bytes,sha256:"",outputs:["probability","mask","overlay"],options:analysisOptions.parse({})},{manifest,batcher:new Batcher(session,1),maxPixels:1e8},new AbortController().signal,()=>{}); clearInterval(iv); const d=process.cpuUsage(c); console.log(f,finding.timings,finding.regions.length,"cpu s",(d.user+d.system)/1e6,"peak MB",peak/1e6|0); }
