@@ -2,6 +2,8 @@
  * API keys: `omni_live_<lookup>_<secret>`. The look-up part finds the row, and of the secret only the SHA-256 is stored.
  * Uses nothing but WebCrypto, so that scripts under Node can make keys, too.
  */
+import { sha256Hex } from "../storage/digest.ts";
+
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 /** 32 letters: every byte modulo 32 is equally likely. 12 letters hold 60 bits, 32 hold 160. */
 const lookupLength = 12;
@@ -30,10 +32,9 @@ export function parseApiKey(key: string): ApiKeyParts | null {
   return lookup === undefined || secret === undefined ? null : { lookup, secret };
 }
 
-/** Lower-case hex of the secret's SHA-256. */
-export async function hashSecret(secret: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** What is stored of a secret. It is 160 random bits, which nobody guesses, so that a slow hash would protect nothing. */
+export function hashSecret(secret: string): Promise<string> {
+  return sha256Hex(secret);
 }
 
 /** Whether two hashes are equal, in a time that does not depend on where they differ. */

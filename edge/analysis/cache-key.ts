@@ -1,9 +1,10 @@
 /** The one cache key: account, bytes, release and every option that can change the answer. */
 import { type AnalysisOptions, outputNames } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { sha256Hex } from "../storage/digest.ts";
 
 /** Names the ResultObject of a request, in lower-case hex. Requests that must get the same answer get the same key. */
-export async function cacheKey(
+export function cacheKey(
   account: string,
   sha256: string,
   options: AnalysisOptions,
@@ -13,11 +14,5 @@ export async function cacheKey(
   const asked = outputNames.filter((name) => outputs.includes(name));
   const pixel = threshold ?? release.thresholds.pixel;
   const parts = [account, sha256, release.release, { threshold: pixel, outputs: asked, interpretation, evidence }];
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(parts)));
-  return hex(digest);
-}
-
-/** Lower-case hex of some bytes. */
-export function hex(bytes: ArrayBuffer): string {
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256Hex(JSON.stringify(parts));
 }

@@ -3,10 +3,10 @@ import { type AnalysisOptions, analysisOptions, metadata as metadataSchema } fro
 import { Problem } from "@omni-iml/shared/problems";
 import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
 import type { z } from "zod";
-import { hex } from "../analysis/cache-key.ts";
 import type { AnalysisInput } from "../analysis/snapshot.ts";
 import { nameOther, sniffImage } from "../analysis/sniff.ts";
 import { invalidRequest } from "../middleware/problem-response.ts";
+import { sha256Hex } from "../storage/digest.ts";
 
 export interface Submission {
   image: Uint8Array;
@@ -160,7 +160,7 @@ export async function readSubmission(request: Request, declared: number | null, 
   if (parts.image.length === 0) throw new Problem("empty_body", "The image has no bytes.");
   const type = sniffImage(parts.image);
   if (type === null) throw new Problem("unsupported_media_type", `The file is ${nameOther(parts.image)}.`);
-  const sha256 = hex(await crypto.subtle.digest("SHA-256", parts.image));
+  const sha256 = await sha256Hex(parts.image);
   return {
     image: parts.image,
     input: { sha256, bytes: parts.image.length, content_type: type, filename: parts.filename },

@@ -8,6 +8,7 @@ import { Problem, type ProblemCode, type ProblemDocument, problemDocument } from
 import { expect, inject } from "vitest";
 import { newApiKey } from "../accounts/api-key.ts";
 import type { AnalysisTimer } from "../analysis/ledger.ts";
+import { sha256Hex } from "../storage/digest.ts";
 import type { RunnerStep } from "./runner-script.ts";
 
 export interface TestAccount {
@@ -47,11 +48,6 @@ export function newImage(bytes = 100): Uint8Array<ArrayBuffer> {
   crypto.getRandomValues(image.subarray(0, Math.min(bytes, 1024)));
   image.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   return image;
-}
-
-export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export function request(account: TestAccount | null, path: string, init: RequestInit = {}): Promise<Response> {
@@ -97,7 +93,7 @@ export function ended(account: TestAccount, id: string): Promise<Analysis> {
 
 /** The runner, as far as it concerns one image. */
 export async function runnerFor(image: Uint8Array<ArrayBuffer>, ...script: RunnerStep[]) {
-  const hash = await sha256(image);
+  const hash = await sha256Hex(image);
   const url = inject("runnerUrl");
   if (script.length > 0) await post("script", "PUT", JSON.stringify(script));
   return {
