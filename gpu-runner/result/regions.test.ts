@@ -47,8 +47,8 @@ describe("connected components", () => {
       for (let at = open.pop(); at !== undefined; at = open.pop()) {
         area++;
         for (const [dx, dy] of [-1, 0, 1].flatMap((x) => [-1, 0, 1].map((y) => [x, y] as const))) {
-          const x = (at % width) + dx;
-          const y = Math.floor(at / width) + dy;
+          const x: number = (at % width) + dx;
+          const y: number = Math.floor(at / width) + dy;
           const next = y * width + x;
           if (x < 0 || y < 0 || x >= width || y >= height || data[next] === 0 || seen[next]) continue;
           seen[next] = 1;
