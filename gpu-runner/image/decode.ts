@@ -84,11 +84,16 @@ async function open(bytes: Uint8Array, header: ImageHeader, maxPixels: number): 
 
 async function openHeic(bytes: Uint8Array, maxPixels: number): Promise<Source> {
   const { rgba, width, height, frames } = await decodeHeic(bytes, maxPixels);
+  const raw = { width, height, channels: 4 } as const;
+  // sharp reads HEIC's metadata though not its pixels; where it cannot, the picture is still the picture.
+  const metadata = await sharp(bytes)
+    .metadata()
+    .catch(() => null);
   return {
-    image: sharp(rgba, { raw: { width, height, channels: 4 }, limitInputPixels: false }),
+    image: sharp(rgba, { raw, limitInputPixels: false }),
     orientation: 1,
     frames,
-    exif: null,
+    exif: metadata?.exif ?? null,
   };
 }
 

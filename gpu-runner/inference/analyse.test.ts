@@ -139,7 +139,7 @@ it("the graph obeys the override, and its own decision is the gate's", async () 
       modalityOverride: Int8Array.of(override),
     });
   const own = await once(gateDecides);
-  const same = await once((own.gate[0] ?? 0) >= 0.5 ? useFused : useRgb);
+  const same = await once((own.gate[0] ?? 0) > 0.5 ? useFused : useRgb);
   expect(same.probability).toEqual(own.probability);
   expect(own.domain.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 4);
 });

@@ -102,7 +102,7 @@ async function decideModality(
   const answered = await Promise.all(
     indexes.map(async (index) => [index, await runTile(image, grid, index, gateDecides, batcher, signal)] as const),
   );
-  const fused = (gate: number) => gate >= gateMiddle;
+  const fused = (gate: number) => gate > gateMiddle;
   const decision = fused(answered.reduce((sum, [, { gate }]) => sum + gate, 0) / answered.length);
   return {
     override: decision ? useFused : useRgb,

@@ -42,6 +42,12 @@ describe("evidence", () => {
     expect(evidence.find(({ code }) => code === "camera")?.details).toMatchObject({ camera: "Apple iPhone 15" });
   });
 
+  it("reads a telephone's HEIC as well", async () => {
+    const heic = readFileSync(new URL("../image/golden/photo.heic", import.meta.url));
+    const { evidence } = await evidenceOf(heic);
+    expect(evidence.find(({ code }) => code === "camera")?.details).toMatchObject({ camera: "Apple iPhone 15" });
+  });
+
   it("of a file without metadata invents none", async () => {
     const { evidence, fromCamera } = await evidenceOf(photo);
     expect(evidence.map(({ code }) => code)).toEqual(["modality"]);

@@ -177,7 +177,9 @@ put("pages.tiff", saved(small, "TIFF", compression="tiff_lzw", **pages),
 put("big.tiff", saved(odd, "TIFF", compression="tiff_lzw", big_tiff=True), width=151, height=97, pixels=rgb_sha256(odd))
 put("animated.gif", saved(odd.quantize(16), "GIF"))
 put("photo.avif", saved(odd, "AVIF", quality=90), width=151, height=97)
-put("photo.heic", saved(odd, "HEIF", quality=90), width=151, height=97)
+telephone = Image.Exif()
+telephone[0x010F], telephone[0x0110] = "Apple", "iPhone 15"
+put("photo.heic", saved(odd, "HEIF", quality=90, exif=telephone.tobytes()), width=151, height=97)
 put("lossy.webp", saved(odd, "WEBP", quality=80), width=151, height=97)
 
 (here / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
