@@ -100,6 +100,19 @@ describe("regions", () => {
     expect(findRegions(map, 0.9, 0)).toEqual([]);
   });
 
+  it("of a map too large to search as it is lie where they lie, to the reduced pixel", () => {
+    const [width, height] = [5001, 3999];
+    const data = new Uint8Array(width * height);
+    for (let y = 1000; y < 1600; y++) data.fill(204, y * width + 2000, y * width + 3000);
+    data.fill(255, (height - 90) * width);
+    const [middle, edge] = findRegions({ data, width, height }, 0.5, 0.0005);
+    expect(edge?.bbox).toEqual({ x: 0, y: 3908, width: 5001, height: 91 });
+    expect(middle?.bbox).toEqual({ x: 2000, y: 1000, width: 1000, height: 600 });
+    expect(middle?.area_fraction).toBeCloseTo((600 * 1000) / (width * height), 4);
+    expect(middle?.score).toBeCloseTo(0.8, 2);
+    expect(areaOf(middle?.polygon ?? [])).toBe(1000 * 600);
+  });
+
   it("are at most fifty", () => {
     const data = Uint8Array.from({ length: 200 * 3 }, (_, i) => (i < 200 && i % 2 === 0 ? 255 : 0));
     expect(findRegions({ data, width: 200, height: 3 }, 0.5, 0)).toHaveLength(50);

@@ -4,16 +4,61 @@ import type { GreyMap } from "../image/encode.ts";
 import { type Component, connectedComponents } from "./components.ts";
 import { type Box, contourOf } from "./contour.ts";
 
+/** Pixels up to which regions are found on the map itself; larger maps are reduced by whole factors first. */
+const largestMap = 8_000_000;
 /** Beyond these a list no longer tells anyone where to look. */
 const mostRegions = 50;
 
 /** @param smallestFraction of the image's area, below which a part is a speck. */
 export function findRegions(map: GreyMap, threshold: number, smallestFraction: number): Region[] {
-  const area = map.width * map.height;
-  return connectedComponents(map, threshold, Math.max(1, smallestFraction * area))
+  const factor = Math.max(1, Math.ceil(Math.sqrt((map.width * map.height) / largestMap)));
+  const reduced = reduce(map, factor);
+  const area = reduced.width * reduced.height;
+  return connectedComponents(reduced, threshold, Math.max(1, smallestFraction * area))
     .sort((a, b) => b.sum - a.sum)
     .slice(0, mostRegions)
-    .map((component, i) => describe(component, map, `r${i + 1}`));
+    .map((component, i) => enlarge(describe(component, reduced, `r${i + 1}`), factor, map));
+}
+
+/** The map with the mean of `factor` × `factor` pixels for each of its own; blocks at the far edges are what is left. */
+function reduce(map: GreyMap, factor: number): GreyMap {
+  if (factor === 1) return map;
+  const width = Math.ceil(map.width / factor);
+  const height = Math.ceil(map.height / factor);
+  const data = new Uint8Array(width * height);
+  const sums = new Uint32Array(width);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    const rows = Math.min(factor, map.height - y * factor);
+    for (let row = y * factor; row < y * factor + rows; row++) {
+      for (let x = 0; x < map.width; x++) {
+        const block = Math.floor(x / factor);
+        sums[block] = (sums[block] ?? 0) + (map.data[row * map.width + x] ?? 0);
+      }
+    }
+    for (let x = 0; x < width; x++) {
+      const columns = Math.min(factor, map.width - x * factor);
+      data[y * width + x] = Math.round((sums[x] ?? 0) / (rows * columns));
+    }
+  }
+  return { data, width, height };
+}
+
+/** A region of a reduced map in pixels of the map. */
+function enlarge(region: Region, factor: number, { width, height }: GreyMap): Region {
+  if (factor === 1) return region;
+  const { bbox, polygon } = region;
+  const [x, y] = [bbox.x * factor, bbox.y * factor];
+  return {
+    ...region,
+    bbox: {
+      x,
+      y,
+      width: Math.min(bbox.width * factor, width - x),
+      height: Math.min(bbox.height * factor, height - y),
+    },
+    polygon: polygon.map(([px, py]) => [Math.min(px * factor, width), Math.min(py * factor, height)]),
+  };
 }
 
 function describe(component: Component, map: GreyMap, id: string): Region {
