@@ -57,8 +57,8 @@ export class LocalStack {
   async start(): Promise<{ apiKey: string }> {
     const { port, state } = this.#config;
     await requireRelease(join(repository, "model/release"));
+    await state.occupy();
     await requirePort(port);
-    state.occupy();
     const secrets = await state.secrets(newLocalAccount);
 
     // The runner warms its model while the database is made ready.

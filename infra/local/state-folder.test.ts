@@ -42,10 +42,10 @@ describe("StateFolder", () => {
     try {
       const state = new StateFolder(path);
       writeFileSync(join(path, "running.json"), JSON.stringify({ starter: other.pid, groups: [] }));
-      expect(() => state.occupy()).toThrow(`in use by process ${other.pid}`);
+      await expect(state.occupy()).rejects.toThrow(`in use by process ${other.pid}`);
       // Whoever was refused must not free the folder for a third.
       state.release();
-      expect(() => state.occupy()).toThrow(StartupError);
+      await expect(state.occupy()).rejects.toThrow(StartupError);
     } finally {
       other.kill("SIGKILL");
     }
@@ -59,7 +59,7 @@ describe("StateFolder", () => {
     const stranger = run("something else under a number used again");
     try {
       writeFileSync(join(path, "running.json"), JSON.stringify({ starter: 2 ** 22 + 1, groups: [left, stranger] }));
-      state.occupy();
+      await state.occupy();
       await vi.waitFor(() => expect(signalGroup(left, 0)).toBe(false), 3_000);
       expect(signalGroup(stranger, 0)).toBe(true);
     } finally {

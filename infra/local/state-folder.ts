@@ -62,14 +62,17 @@ export class StateFolder {
    * Takes the folder for this process. Throws where another start runs on it; ends what a start that was killed
    * has left running on it.
    */
-  occupy(): void {
+  async occupy(): Promise<void> {
     const left = existsSync(this.#occupantsFile) ? occupantsSchema.safeParse(readJson(this.#occupantsFile)) : undefined;
     if (left?.success && left.data.starter !== process.pid && commandOf(left.data.starter).includes("infra/local/")) {
       throw new StartupError(`${this.path} is in use by process ${left.data.starter}; end it, or set OMNI_IML_STATE`);
     }
     for (const group of left?.data?.groups ?? []) {
       const command = commandOf(group);
-      if (command.includes(this.path) || command.includes("gpu-runner/")) signalGroup(group, "SIGKILL");
+      if (!command.includes(this.path) && !command.includes("gpu-runner/")) continue;
+      signalGroup(group, "SIGKILL");
+      // Its port is free only once it is gone; an init that does not reap it leaves it `<defunct>`.
+      while (commandOf(group).includes("/")) await new Promise((resolve) => setTimeout(resolve, 20));
     }
     this.#occupied = true;
     this.noteGroups([]);
