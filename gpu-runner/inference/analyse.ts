@@ -69,6 +69,7 @@ export async function analyse(
     const facts = factsOf(image, job);
     const { evidence, fromCamera, degraded } = await gatherEvidence(image, localisation.modality);
     const judged = {
+      image: facts,
       verdict: verdictOf(score, manifest.thresholds),
       score,
       domain: domainOf(localisation),
@@ -80,7 +81,6 @@ export async function analyse(
       files,
       finding: {
         ...judged,
-        image: facts,
         threshold,
         explanation: explain(judged),
         evidence: job.options.evidence ? evidence : [],

@@ -17,7 +17,19 @@ function regionAt(id: string, absolute: string, area_fraction: number): Region {
   };
 }
 
+const image: Finding["image"] = {
+  sha256: "",
+  format: "jpeg",
+  width: 3000,
+  height: 2000,
+  bytes: 1,
+  orientation: 1,
+  frames: 1,
+  jpeg: { quality: 92, subsampling: "4:2:0", progressive: false },
+};
+
 const base: Explained = {
+  image,
   verdict: "tampered",
   score: 0.97,
   domain: { name: "document", confidence: 0.9 },
@@ -43,8 +55,13 @@ describe("the explanation", () => {
   it("never calls an image authentic", () => {
     const clear = explain({ ...base, verdict: "no_tampering_detected", score: 0.08, regions: [], modality: "rgb" });
     expect(clear).toBe(
-      "No tampering was detected (score 8 %); that is not proof of authenticity. It was judged as a document, by its pixels alone, without JPEG frequency traces.",
+      "No tampering was detected (score 8 %); that is not proof of authenticity. It was judged as a document, by its pixels alone, without frequency traces.",
     );
+  });
+
+  it("does not speak of JPEG traces where there is no JPEG", () => {
+    const png = explain({ ...base, image: { ...image, format: "png", jpeg: null } });
+    expect(png).toContain("It was judged as a document, by its pixels and their frequencies.");
   });
 
   it("names the first caveat", () => {
@@ -56,16 +73,6 @@ describe("the explanation", () => {
 });
 
 describe("caveats", () => {
-  const image: Finding["image"] = {
-    sha256: "",
-    format: "jpeg",
-    width: 3000,
-    height: 2000,
-    bytes: 1,
-    orientation: 1,
-    frames: 1,
-    jpeg: { quality: 92, subsampling: "4:2:0", progressive: false },
-  };
   const codes = (changes: Partial<Finding["image"]>, fromCamera = false) =>
     inputCaveats({ ...image, ...changes }, fromCamera).map(({ code }) => code);
 

@@ -1,7 +1,10 @@
 /** The finding in a few sentences, which cite regions by id and do not claim more than the score bears. */
 import type { Finding, Region } from "@omni-iml/shared/analysis";
 
-export type Explained = Pick<Finding, "verdict" | "score" | "domain" | "modality" | "regions" | "input_quality">;
+export type Explained = Pick<
+  Finding,
+  "image" | "verdict" | "score" | "domain" | "modality" | "regions" | "input_quality"
+>;
 
 /** More regions than this are counted, not described. */
 const described = 3;
@@ -56,12 +59,14 @@ function opening({ verdict, score, regions }: Explained): string {
   }
 }
 
+/** What the judgement rests on. Outside a JPEG there are frequencies too, but not those of its compression. */
+function grounds({ modality, image }: Explained): string {
+  if (modality === "rgb") return "its pixels alone, without frequency traces";
+  return image.jpeg === null ? "its pixels and their frequencies" : "its pixels and its JPEG frequency traces together";
+}
+
 export function explain(finding: Explained): string {
-  const traces =
-    finding.modality === "fused"
-      ? "its pixels and its JPEG frequency traces together"
-      : "its pixels alone, without JPEG frequency traces";
-  const sentences = [opening(finding), `It was judged as a ${kinds[finding.domain.name]}, by ${traces}.`];
+  const sentences = [opening(finding), `It was judged as a ${kinds[finding.domain.name]}, by ${grounds(finding)}.`];
   const [first] = finding.input_quality;
   if (first !== undefined) sentences.push(`Bear in mind: ${first.summary}`);
   return sentences.join(" ");
