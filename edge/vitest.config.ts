@@ -15,7 +15,8 @@ export default defineConfig({
           S3_ENDPOINT: "http://storage.test",
           S3_ACCESS_KEY_ID: "test",
           S3_SECRET_ACCESS_KEY: "test",
-          LEASE_MS: "1000",
+          // Short, but longer than a step takes on a busy machine.
+          LEASE_MS: "3000",
           BACKOFF_MS: "50",
           MAX_ATTEMPTS: "3",
           IN_BAND_MAX_BYTES: "1048576",
@@ -29,8 +30,11 @@ export default defineConfig({
     include: ["**/*.test.ts"],
     globalSetup: ["./testing/fake-runner.ts"],
     setupFiles: ["./testing/database.ts"],
-    testTimeout: 20_000,
+    testTimeout: 45_000,
     // The worker logs every request; what a passing test logged is of no interest.
     silent: "passed-only",
+    // One worker for all files: starting one costs more than most files do. Every test has an account of its own.
+    isolate: false,
+    fileParallelism: false,
   },
 });

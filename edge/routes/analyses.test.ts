@@ -25,7 +25,7 @@ describe("POST /v1/analyses", () => {
       fields: { metadata: '{"case":"7"}', options: '{"outputs":["mask"]}' },
     });
     expect(response.status).toBe(201);
-    expect(response.headers.get("preference-applied")).toBe("wait=10");
+    expect(response.headers.get("preference-applied")).toBe("wait=30");
     const analysis = await resource(response);
     expect(response.headers.get("location")).toBe(`/v1/analyses/${analysis.id}`);
     expect(analysis).toMatchObject({
@@ -233,8 +233,10 @@ describe("GET, cancel, DELETE /v1/analyses/{id}", () => {
     await ring(id, "erase_input");
     await eventually(async () => expect(await storedKeys(`inputs/${account.id}/`)).toEqual([]));
     expect((await request(account, `/v1/analyses/${id}`)).status).toBe(200);
+    await eventually(async () => expect(await storedKeys(`records/${account.id}/`)).toHaveLength(1));
     await ring(id, "expire");
     expect((await expectProblem(request(account, `/v1/analyses/${id}`), "gone")).detail).toContain("expired");
+    await eventually(async () => expect(await storedKeys(`records/${account.id}/`)).toEqual([]));
     await ring(id, "forget");
     await eventually(async () => {
       await expectProblem(request(account, `/v1/analyses/${id}`), "not_found");

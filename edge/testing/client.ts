@@ -65,7 +65,7 @@ export function send(
   const form = new FormData();
   form.set("image", typeof image === "string" ? new Blob([image]) : new Blob([image]), "photo.png");
   for (const [name, value] of Object.entries(more.fields ?? {})) form.set(name, value);
-  const headers = { prefer: more.prefer ?? "wait=10" };
+  const headers = { prefer: more.prefer ?? "wait=30" };
   return request(account, "/v1/analyses", { method: "POST", body: form, headers });
 }
 
@@ -88,7 +88,7 @@ export async function expectProblem(
 
 /** Reads the analysis, held until it has ended. */
 export function ended(account: TestAccount, id: string): Promise<Analysis> {
-  return resource(request(account, `/v1/analyses/${id}`, { headers: { prefer: "wait=15" } }));
+  return resource(request(account, `/v1/analyses/${id}`, { headers: { prefer: "wait=30" } }));
 }
 
 /** The runner, as far as it concerns one image. */
@@ -137,7 +137,7 @@ export async function storedKeys(prefix: string): Promise<string[]> {
 }
 
 /** Waits until `check` passes. */
-export async function eventually(check: () => Promise<void>, milliseconds = 5_000): Promise<void> {
+export async function eventually(check: () => Promise<void>, milliseconds = 15_000): Promise<void> {
   const until = Date.now() + milliseconds;
   for (;;) {
     try {
