@@ -12,7 +12,7 @@ import numpy as np
 from . import natural
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
 from .histories import camera_noise
-from .natural import blended, colour_transfer, edited_frame
+from .natural import blended, colour_transfer, edited_frame, seamless_clone
 from .pool import Photo, Window, resize
 
 OVAL, EYE_A, BROW_A = slice(0, 36), slice(36, 42), slice(42, 47)
@@ -153,22 +153,16 @@ def _matched(laid: np.ndarray, frame: np.ndarray, area: np.ndarray, rng: np.rand
     return result
 
 
-def _blend(frame: np.ndarray, laid: np.ndarray, alpha: np.ndarray, rng: np.random.Generator, poisson: float):
-    """Soft or Poisson composite; pixels, mask, and what was done."""
+def _blend(frame: np.ndarray, laid: np.ndarray, alpha: np.ndarray, rng: np.random.Generator, seamless: float):
+    """Soft or seamless composite; pixels, mask, and what was done."""
     solid = alpha > 0.5 * max(1e-3, float(alpha.max()))
     rows, columns = np.nonzero(solid)
     if len(rows) < 100:
         raise Unforgeable("face outside the frame")
     y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
-    inside = y0 > 1 and x0 > 1 and y1 < frame.shape[0] - 1 and x1 < frame.shape[1] - 1
-    if inside and rng.random() < poisson:
-        patch, hole = (
-            np.ascontiguousarray(laid[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1]),
-            solid[y0 - 1 : y1 + 1, x0 - 1 : x1 + 1],
-        )
-        centre = (int(x0 - 1 + patch.shape[1] // 2), int(y0 - 1 + patch.shape[0] // 2))
-        clone = cv2.seamlessClone(patch, frame, hole.astype(np.uint8) * 255, centre, cv2.NORMAL_CLONE)
-        return clone, solid, "Poisson blending"
+    if rng.random() < seamless:
+        clone = seamless_clone(frame, laid[y0:y1, x0:x1], solid[y0:y1, x0:x1], int(x0), int(y0))
+        return clone, solid, "seamless blending"
     return blended(frame, laid, alpha), alpha > 0.25, "soft blending"
 
 

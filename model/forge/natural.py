@@ -70,7 +70,7 @@ def splice(window: Window, frame: np.ndarray, taken: np.ndarray, bench: Workbenc
     if rng.random() < 0.12:
         patch = camera_noise(rng, patch, float(rng.uniform(1, 3)))
         operations.append("noise matched")
-    pixels, mask, done = paste(frame, patch, alpha, rng, poisson_share=0.12)
+    pixels, mask, done = paste(frame, patch, alpha, rng, seamless_share=0.12)
     return Forgery(pixels, mask, "splice", tuple(operations + done), photo.key, tuple(history))
 
 
@@ -152,7 +152,7 @@ def paste(
     patch: np.ndarray,
     alpha: np.ndarray,
     rng: np.random.Generator,
-    poisson_share: float = 0.1,
+    seamless_share: float = 0.1,
     at: tuple[int, int] | None = None,
     colour_share: float = 0.5,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -177,19 +177,11 @@ def paste(
     if rng.random() < colour_share:
         patch = colour_transfer(patch, solid, below, float(rng.uniform(0.3, 0.9)))
         operations.append("colour transfer")
-    inside = x0 > 1 and y0 > 1 and x1 < width - 1 and y1 < height - 1
-    if inside and rng.random() < poisson_share:
-        clone = cv2.seamlessClone(
-            np.ascontiguousarray(patch),
-            frame,
-            _bordered(solid).astype(np.uint8) * 255,
-            ((x0 + x1) // 2, (y0 + y1) // 2),
-            cv2.NORMAL_CLONE if rng.random() < 0.8 else cv2.MIXED_CLONE,
-        )
-        changed = np.zeros(frame.shape[:2], bool)
-        changed[y0:y1, x0:x1] = solid
-        changed &= cv2.dilate((clone != frame).any(axis=2).astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-        return clone, changed, [*operations, "Poisson blending"]
+    if rng.random() < seamless_share:
+        pixels = seamless_clone(frame, patch, solid, x0, y0)
+        mask = np.zeros((height, width), bool)
+        mask[y0:y1, x0:x1] = solid
+        return pixels, mask, [*operations, "seamless blending"]
     feather = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.3, 3.0))
     soft = cv2.GaussianBlur(alpha, (0, 0), feather / 1.5) if feather else alpha
     if not feather:
@@ -208,11 +200,41 @@ def _position(rng: np.random.Generator, size: int, patch: int, over: float) -> i
     return int(rng.integers(low, high + 1)) if high > low else (size - patch) // 2
 
 
-def _bordered(mask: np.ndarray) -> np.ndarray:
-    """The mask without its outermost rows and columns, which seamlessClone needs free."""
-    inner = np.zeros_like(mask)
-    inner[1:-1, 1:-1] = mask[1:-1, 1:-1]
-    return inner
+def seamless_clone(frame: np.ndarray, patch: np.ndarray, solid: np.ndarray, x: int, y: int) -> np.ndarray:
+    """Poisson cloning of `patch`, whose corner lies at (x, y), where `solid` bool [h,w] is set, and nowhere else.
+
+    As the membrane that takes up the difference along the seam (Pérez et al. 2003, eq. 2 written for the correction):
+    cv2.seamlessClone solves for the whole rectangle and so changes pixels outside the mask, too.
+    """
+    height, width = solid.shape
+    below = frame[y : y + height, x : x + width].astype(np.float32)
+    seam = solid & ~cv2.erode(solid.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0).astype(bool)
+    membrane = _membrane(below - patch, seam)
+    pixels = frame.copy()
+    cloned = np.clip(patch + membrane + 0.5, 0, 255).astype(np.uint8)
+    pixels[y : y + height, x : x + width][solid] = cloned[solid]
+    return pixels
+
+
+def _membrane(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Smooth float32 [h,w,3] through `values` where `known`: pull-push over a pyramid (Gortler et al. 1996)."""
+    weight = known.astype(np.float32)
+    return _pushed(values * weight[..., None], weight)
+
+
+def _pushed(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    height, width = weight.shape
+    own = weighted / np.maximum(weight, 1e-6)[..., None]
+    if max(height, width) <= 2:
+        total = max(float(weight.sum()), 1e-6)
+        mean = weighted.sum(axis=(0, 1)) / total
+        return np.where(weight[..., None] > 0, own, mean).astype(np.float32)
+    half = (max(1, (width + 1) // 2), max(1, (height + 1) // 2))
+    smaller = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA)
+    coarse = _pushed(smaller, cv2.resize(weight, half, interpolation=cv2.INTER_AREA))
+    coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    sure = np.minimum(weight * 2, 1)[..., None]  # a cell half known is known well enough
+    return own * sure + coarse * (1 - sure)
 
 
 def blended(below: np.ndarray, above: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -256,7 +278,7 @@ def copy_move(
         x, y = int(rng.integers(0, width - patch.shape[1] + 1)), int(rng.integers(0, height - patch.shape[0] + 1))
         if rng.random() < 0.3:  # cloning tools are mostly used close by and on the same height
             y = int(np.clip(y0 + rng.normal(0, 4), 0, height - patch.shape[0]))
-        pixels, target, done = paste(frame, patch, alpha, rng, poisson_share=0.08, at=(x, y), colour_share=0.15)
+        pixels, target, done = paste(frame, patch, alpha, rng, seamless_share=0.08, at=(x, y), colour_share=0.15)
         if (target & mask).sum() > 0.25 * mask.sum():
             continue
         if visible_change(frame, pixels, target) < LEAST_CHANGE["copy_move"]:
@@ -342,7 +364,7 @@ def _diffused(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _clone_fill(frame: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A healing brush: the shifted piece of the frame that fits the hole's rim best, soft edge or Poisson."""
+    """A healing brush: the shifted piece of the frame that fits the hole's rim best, soft edge or seamless."""
     height, width = frame.shape[:2]
     x0, y0, x1, y1 = bounds(mask)
     kernel = np.ones((7, 7), np.uint8)
@@ -369,13 +391,8 @@ def _clone_fill(frame: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -
     dy, dx = best
     source = frame.copy()
     source[hole_y, hole_x] = frame[hole_y + dy, hole_x + dx]
-    if rng.random() < 0.5 and x0 > 3 and y0 > 3 and x1 < width - 3 and y1 < height - 3:
-        shifted = frame[y0 - 2 + dy : y1 + 2 + dy, x0 - 2 + dx : x1 + 2 + dx]
-        if shifted.shape[:2] == (y1 - y0 + 4, x1 - x0 + 4):
-            local = np.zeros(shifted.shape[:2], np.uint8)
-            local[2:-2, 2:-2] = mask[y0:y1, x0:x1] * 255
-            centre = ((x0 + x1) // 2, (y0 + y1) // 2)
-            return cv2.seamlessClone(np.ascontiguousarray(shifted), frame, local, centre, cv2.NORMAL_CLONE)
+    if rng.random() < 0.5:
+        return seamless_clone(frame, frame[y0 + dy : y1 + dy, x0 + dx : x1 + dx], mask[y0:y1, x0:x1], x0, y0)
     return blended(frame, source, feathered(mask, float(rng.uniform(0, 2.5))))
 
 
@@ -517,7 +534,7 @@ def generated(
         photo = bench.donor(rng, _donor_domain(rng, "natural"), window.photo)
         patch, alpha, operations, history = donor_piece(photo, frame.shape[:2], bench, rng)
         patch, words = resynthesised(patch, rng)
-        pixels, mask, done = paste(frame, patch, alpha, rng, poisson_share=0.1)
+        pixels, mask, done = paste(frame, patch, alpha, rng, seamless_share=0.1)
         return Forgery(pixels, mask, "generated", (*operations, words, *done), photo.key, tuple(history))
     mask = _own_region(window, rng, 0.3)
     base = frame

@@ -109,7 +109,7 @@ def test_every_kind_can_be_made_and_its_mask_marks_what_differs(forger: Forger, 
         for dx in range(-6, 7):
             near[np.clip(rows + dy, 0, near.shape[0] - 1), np.clip(columns + dx, 0, near.shape[1] - 1)] = True
     strong = difference > (24 if kind in ("face_swap", "self_blend", "retouch", "feature_swap") else 8)
-    assert strong[~near].mean() < 0.003, "changed outside the mask"
+    assert strong[~near].sum() <= 0.03 * strong.sum() + 10, "changed outside the mask"
     assert (difference[forgery.mask] > 0).mean() > 0.2, "hardly changed inside the mask"
 
 
