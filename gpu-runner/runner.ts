@@ -60,6 +60,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
   };
   telemetry.observe({
     waiting: () => inference.waiting,
+    running: () => inference.running,
     pixels: () => room.pixels.used,
     ready: () => inference.ready,
   });

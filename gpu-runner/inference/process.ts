@@ -83,6 +83,11 @@ export class InferenceProcess {
     return this.#waiting.length;
   }
 
+  /** Jobs that the process has in hand, withdrawn ones included until it has given them up. */
+  get running(): number {
+    return this.#running.size;
+  }
+
   /**
    * Analyses one file.
    *

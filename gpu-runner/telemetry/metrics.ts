@@ -8,6 +8,7 @@ const freshness = 0.2;
 
 export interface Levels {
   readonly waiting: () => number;
+  readonly running: () => number;
   readonly pixels: () => number;
   readonly ready: () => boolean;
 }
@@ -44,7 +45,7 @@ export class Telemetry {
   }
 
   /** Gauges that are read when they are asked for. */
-  observe({ waiting, pixels, ready }: Levels): void {
+  observe({ waiting, running, pixels, ready }: Levels): void {
     const registers = [this.registry];
     const gauge = (name: string, help: string, read: () => number) =>
       new Gauge({
@@ -56,6 +57,7 @@ export class Telemetry {
         },
       });
     gauge("omni_runner_waiting_jobs", "Admitted jobs that wait for the inference process.", waiting);
+    gauge("omni_runner_running_jobs", "Jobs that the inference process has in hand.", running);
     gauge("omni_runner_pixels", "Pixels of all admitted jobs.", pixels);
     gauge("omni_runner_ready", "1 when the model is loaded and warm.", () => (ready() ? 1 : 0));
   }
