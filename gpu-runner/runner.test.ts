@@ -220,7 +220,7 @@ describe("admission", () => {
 
 describe("work that nobody waits for", () => {
   it("ends with deadline_exceeded in the middle, and is given up between two tiles", async () => {
-    const answer = await caller.analyse(large, { deadline: Date.now() + 200 + wholeTime / 5 });
+    const answer = await caller.analyse(large, { deadline: Date.now() + 200 + Math.round(wholeTime / 5) });
     expect(answer.problem?.code).toBe("deadline_exceeded");
     expect(await metric("omni_runner_pixels")).toBe(0);
     await waitUntil(async () => (await metric("omni_runner_running_jobs")) === 0, wholeTime / 2);
