@@ -1,9 +1,10 @@
 /**
  * What crosses the boundary between edge and GPU runner: `POST /v1/infer`.
  *
- * The request is signed (see signature.ts). The answer is either a problem document (401, 409, 422, 429, 503) or
+ * The request is signed (see signature.ts). The answer is either a problem document, with the status of its code, or
  * 200 with `application/x-ndjson`: stage lines, at least one every five seconds, and as its last line the result or a
- * problem. An answer that ends without such a last line is a crash (`inference_crashed`).
+ * problem. `runner_busy` and `runner_unavailable` give the job back untouched, whether as a status or as the last line.
+ * An answer that ends without such a last line is a crash (`inference_crashed`).
  */
 import { z } from "zod";
 import { analysisOptions, finding, outputNames } from "./analysis.ts";

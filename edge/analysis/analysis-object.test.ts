@@ -97,6 +97,15 @@ describe("attempts", () => {
     expect(await runner.calls()).toHaveLength(5);
   });
 
+  it("does not count it as a failure either when a runner gives a job back after it had begun to answer", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const back = { kind: "problem", problem: problem("runner_busy") } as const;
+    // As many as there are attempts.
+    await runnerFor(image, back, back, back, { kind: "succeed" });
+    expect(await ended(account, await start(account, image))).toMatchObject({ status: "succeeded" });
+  });
+
   it("waits in `queued` while the runner is busy", async () => {
     const account = await newAccount();
     const image = newImage();

@@ -14,7 +14,7 @@ import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
 import { updateIndex } from "./index-table.ts";
 import { type AnalysisEvent, type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
-import { callRunner, lineProblem, RunnerBusy, readLines } from "./runner.ts";
+import { callRunner, lineFailure, RunnerBusy, readLines } from "./runner.ts";
 import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
 
 export class AnalysisObject extends DurableObject<Environment> {
@@ -281,7 +281,7 @@ export class AnalysisObject extends DurableObject<Environment> {
         if (Date.now() > until) throw new Problem("deadline_exceeded", "The attempt took too long.");
         continue;
       }
-      if (line.type === "problem") throw lineProblem(line);
+      if (line.type === "problem") throw lineFailure(line);
       if (line.finding.image.sha256 !== claim.input.sha256) {
         throw new Problem("input_changed", "The runner analysed other bytes than were accepted.");
       }

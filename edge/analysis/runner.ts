@@ -109,7 +109,11 @@ function parseLine(line: string): InferLine {
   throw new Problem("internal_error", "The runner sent a line that is not in the contract.", { cause: parsed.error });
 }
 
-/** The problem of a problem line, as the record keeps it. */
-export function lineProblem(line: Extract<InferLine, { type: "problem" }>): Problem {
-  return problemFrom(line.problem, "The runner sent no problem document.");
+/** By these a runner that had begun to answer gives the job back untouched. */
+const givesBack: ReadonlySet<ProblemCode> = new Set(["runner_busy", "runner_unavailable"]);
+
+/** What a problem line means for the record: the job was given back, or the attempt failed. */
+export function lineFailure(line: Extract<InferLine, { type: "problem" }>): Problem | RunnerBusy {
+  const problem = problemFrom(line.problem, "The runner sent no problem document.");
+  return givesBack.has(problem.code) ? new RunnerBusy(problem, 1_000) : problem;
 }
