@@ -32,7 +32,8 @@ def figures(session: Session, folder: pathlib.Path, policy: dict) -> list[dict]:
         if row["label"]:
             with Image.open(folder / entry["mask"]) as image:
                 mask = np.asarray(image.convert("L")) > 127
-            for name, part in (("", final), ("tiles_", found.tiles), ("view_", found.view)):
+            view = found.tiles if found.view is None else found.view
+            for name, part in (("", final), ("tiles_", found.tiles), ("view_", view)):
                 measured = pixel_figures(np.round(part * 255).astype(np.uint8), mask)
                 row |= {name + key: value for key, value in measured.items()}
         rows.append(row)

@@ -27,7 +27,9 @@ def decode(path: str) -> Decoded:
     """Reads an image without touching its grid: no orientation, no colour profile; alpha is composed on white."""
     with Image.open(path) as image:
         table = np.ones(64, np.int32)
-        jpeg = image.format == "JPEG" and image.mode in ("RGB", "L")
+        # Adobe's marker says transform 0 where the file stores RGB itself: there is no luma table then.
+        stored_rgb = image.mode == "RGB" and image.info.get("adobe_transform") == 0
+        jpeg = image.format == "JPEG" and image.mode in ("RGB", "L") and not stored_rgb
         if jpeg:
             # Pillow hands tables out in natural order, keyed by id; the first component's id comes first in `layer`.
             table = np.array(image.quantization[image.layer[0][3]], np.int32)
@@ -89,14 +91,15 @@ class Found:
     """What the graph says of one image before any threshold."""
 
     tiles: np.ndarray  # float32 [H, W] in 0…1: blended tiles
-    view: np.ndarray  # float32 [H, W] in 0…1: the whole image at once
+    view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at once; None where one tile is the whole image
     scores: np.ndarray  # [tiles], logits of the network's own score
     gate: float
     domain: np.ndarray  # [4]
 
     def blended(self, weight: float) -> np.ndarray:
-        """Tiles and view mixed; `weight` is the view's."""
-        return (1 - weight) * self.tiles + weight * self.view
+        """Tiles and view mixed, as the 8-bit map that is delivered, in 0…1; `weight` is the view's."""
+        mixed = self.tiles if self.view is None else (1 - weight) * self.tiles + weight * self.view
+        return np.round(mixed * 255) / 255
 
 
 def logit(probability: np.ndarray | float) -> np.ndarray:
@@ -137,12 +140,18 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
         scores.append(logit(out["score"]))
         domains.append(out["domain"])
     tiles = (total / np.maximum(weight, 1e-9))[:h, :w]
-    scale = min(1, pipeline["view"]["size"] / max(h, w))
-    size = tuple(max(UNIT, round(side * scale / UNIT) * UNIT) for side in (w, h))
-    small = np.asarray(Image.fromarray(image.pixels).resize(size, Image.Resampling.LANCZOS))
-    out = session(small, np.ones(64, np.int32), False, 0)
-    view = cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
+    view = None if len(places) == 1 else whole(session, image.pixels, pipeline["view"]["size"])
     return Found(tiles, view, np.array(scores), gate, np.mean(domains, 0))
+
+
+def whole(session: Session, pixels: np.ndarray, longest: int) -> np.ndarray:
+    """The view: uint8 [H, W, 3] shrunk so that its longer side is `longest`; probability float32 [H, W]."""
+    h, w = pixels.shape[:2]
+    scale = min(1, longest / max(h, w))
+    size = tuple(max(UNIT, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    out = session(small, np.ones(64, np.int32), False, 0)
+    return cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 FEATURES = ("q50", "q90", "q99", "q999", "max", "area", "log_megapixels", "network", "network_mean")

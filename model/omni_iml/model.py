@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.decoder import Decoder
+from omni_iml.decoder import Decoder, resize
 from omni_iml.encoder import ENDS, WIDTHS, EfficientNetLite2, VisionHead
 from omni_iml.frequency import FrequencyHead
 from omni_iml.gate import CoarseMask, Fusion, ModalGate
@@ -92,13 +92,16 @@ class OmniIML(nn.Module):
             take = gate > 0
             if choice is not None:
                 take = (choice > 0) | ((choice < 0) & take)
-            passed = torch.where(take[:, None, None, None], fused, rgb)
+            take = take[:, None, None, None]
+            passed, coarse = torch.where(take, fused, rgb), torch.where(take, coarse_fused, coarse_rgb)
         else:
-            passed = fused if self.config.modality == "fused" else rgb
+            passed, coarse = (fused, coarse_fused) if self.config.modality == "fused" else (rgb, coarse_rgb)
         sixteenth = self.network.blocks(passed, ENDS[1], ENDS[2])
         last = self.network.blocks(sixteenth, ENDS[2], ENDS[3])
         pyramid = self.decoder.pyramid(passed, sixteenth, last)
-        mask, features = self.decoder(quarter, pyramid)
+        correction, features = self.decoder(quarter, pyramid)
+        # The decoder corrects the coarse mask of the modality that passed: it need not find again what is found.
+        mask = correction + resize(coarse, quarter)
         pooled = functional.avg_pool2d(mask, 4)  # 16 px: one bright pixel is no manipulation
         summary = torch.cat(
             [features.mean((2, 3)), features.amax((2, 3)), pooled.amax((2, 3)), mask.mean((2, 3)), mask.amax((2, 3))], 1
