@@ -1,8 +1,11 @@
-"""Chooses the inference policy on synthetic validation images: the view's weight, the image score, the verdicts.
+"""Chooses the inference policy on synthetic validation images.
 
-python -m calibrate --onnx release/omni-iml.onnx --val DIR --out policy.json
+python -m calibrate shift  --onnx release/omni-iml.onnx --val DIR
+python -m calibrate policy --onnx release/omni-iml.onnx --val DIR --out policy.json
 
-DIR holds validation shards of `forge.write` (--split val). Nothing of the development set is read.
+`shift` prints what to add to the mask's logits (export --shift) so that F1 at 0.5 is highest; `policy`, on the file
+exported with it, chooses the view's weight, fits the image score and sets the verdicts' thresholds. DIR holds validation
+shards of `forge.write` (--split val). Nothing of the development set is read.
 """
 
 import argparse
@@ -13,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from export import POLICY
-from omni_iml.inference import Decoded, Found, Session, analyse, features
+from omni_iml.inference import Decoded, Found, Session, analyse, features, logit
 from omni_iml.metrics import auc, pixel_figures
 from omni_iml.shards import read
 
@@ -22,6 +25,7 @@ WEIGHTS = (0.0, 0.15, 0.3, 0.45)
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
 FALSE_ALARMS = 0.1
 MISSES = 0.1
+SHIFTS = np.arange(-1.5, 3.01, 0.25)
 
 
 def fit(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> tuple[np.ndarray, float]:
@@ -48,26 +52,28 @@ def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[li
     ]
 
 
-def examined(session: Session, folder: str, pipeline: dict) -> list[tuple[Found, np.ndarray]]:
-    """Every native-resolution sample of the shards, analysed, with its mask."""
+def examined(session: Session, folder: str, pipeline: dict, every: int) -> list[tuple[Found, np.ndarray]]:
+    """The native-resolution samples of the shards, analysed, with their masks."""
     out = []
     for path in sorted(pathlib.Path(folder).glob("shard-*.npz")):
         arrays = read(path)
-        for i in np.flatnonzero(arrays["view"] == 0):
+        for i in np.flatnonzero(arrays["view"] == 0)[::every]:
             image = Decoded(arrays["pixels"][i], arrays["qtable"][i].astype(np.int32), bool(arrays["jpeg"][i]))
             out.append((analyse(session, image, pipeline), arrays["mask"][i].astype(bool)))
     return out
 
 
-def main() -> None:
-    """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--onnx", required=True)
-    parser.add_argument("--val", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    found = examined(Session(args.onnx, args.threads), args.val, POLICY["pipeline"])
+def choose_shift(found: list[tuple[Found, np.ndarray]]) -> None:
+    """Prints mean F1 at 0.5 of the forged samples, and the area flagged on authentic ones, by shift."""
+    for shift in SHIFTS:
+        maps = [(1 / (1 + np.exp(-logit(one.tiles) - shift)), mask) for one, mask in found]
+        f1 = [pixel_figures(np.round(p * 255).astype(np.uint8), mask)["f1"] for p, mask in maps if mask.any()]
+        flagged = [(p >= 0.5).mean() for p, mask in maps if not mask.any()]
+        print(f"shift {shift:+.2f}: F1 {np.mean(f1):.4f}, authentic area flagged {np.mean(flagged):.4f}")
+
+
+def choose_policy(found: list[tuple[Found, np.ndarray]], out: str) -> None:
+    """Writes pipeline, thresholds and score."""
     label = np.array([mask.any() for _, mask in found], float)
     means = {}
     for weight in WEIGHTS:
@@ -97,7 +103,24 @@ def main() -> None:
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
         "score": {"features": list(USED), "weights": [round(float(w), 6) for w in weights], "bias": round(bias, 6)},
     }
-    pathlib.Path(args.out).write_text(json.dumps(policy, indent=2) + "\n")
+    pathlib.Path(out).write_text(json.dumps(policy, indent=2) + "\n")
+
+
+def main() -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["shift", "policy"])
+    parser.add_argument("--onnx", required=True)
+    parser.add_argument("--val", required=True)
+    parser.add_argument("--out", default="policy.json")
+    parser.add_argument("--every", type=int, default=1, help="of the validation samples, take every n-th")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    found = examined(Session(args.onnx, args.threads), args.val, POLICY["pipeline"], args.every)
+    if args.what == "shift":
+        choose_shift(found)
+    else:
+        choose_policy(found, args.out)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,8 @@ def table(rows: list[dict]) -> str:
             means = (np.mean([row[column] for row in forged]) for column in columns)
             lines.append(f"{domain:11}{name:14}{len(forged):4}" + "".join(f"{value:10.3f}" for value in means))
     natural = [row for row in rows if row["domain"] == "natural"]
-    label = np.array([row["label"] for row in natural])
-    for name in ("network", "q99", "area"):
+    label = np.array([row["label"] for row in natural], bool)
+    for name in ("network", "q99", "area") if 0 < label.sum() < len(label) else ():
         score = np.array([row[name] for row in natural])
         lines.append(
             f"natural, image level by {name}: AUC {auc(score, label):.3f}, "

@@ -1,9 +1,9 @@
 """Exports a checkpoint as a release: model/release/omni-iml.onnx and its manifest.
 
-python -m export --checkpoint CKPT --version 0.1.0 [--policy policy.json] [--figures figures.json] [--out release]
+python -m export --checkpoint CKPT --version 0.1.0 [--shift S] [--policy policy.json] [--figures figures.json]
 
-`policy.json` holds `pipeline`, `thresholds` and `score` as chosen on synthetic validation images; what it lacks is
-taken from POLICY below.
+`--shift` and `policy.json` (`pipeline`, `thresholds`, `score`) come from calibrate.py; what is not given is taken from
+POLICY below.
 """
 
 import argparse
@@ -60,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", required=True)
     parser.add_argument("--version", required=True)
+    parser.add_argument("--shift", type=float, default=0.0, help="added to the mask's logits")
     parser.add_argument("--policy")
     parser.add_argument("--figures")
     parser.add_argument("--out", default="release")
@@ -68,10 +69,10 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     model, training = load(args.checkpoint)
     onnx = out / "omni-iml.onnx"
-    export_onnx(model, str(onnx), OPSET)
+    export_onnx(model, str(onnx), OPSET, args.shift)
     policy = POLICY | (json.loads(pathlib.Path(args.policy).read_text()) if args.policy else {})
     figures = json.loads(pathlib.Path(args.figures).read_text()) if args.figures else {}
-    written = manifest(onnx, args.version, policy, training, figures)
+    written = manifest(onnx, args.version, policy, training | {"map_shift": args.shift}, figures)
     (out / "manifest.json").write_text(json.dumps(written, indent=2) + "\n")
     print(f"{onnx} {onnx.stat().st_size / 1e6:.1f} MB, release {written['release']}")
 

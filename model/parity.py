@@ -90,9 +90,14 @@ def compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict:
     return row
 
 
+def released_shift(onnx: str) -> float:
+    """What the export added to the mask's logits, from the manifest beside the ONNX file."""
+    return json.loads((pathlib.Path(onnx).parent / "manifest.json").read_text())["training"]["map_shift"]
+
+
 def check(args: argparse.Namespace) -> None:
     """Compares on real images and exits 1 where a bound is broken."""
-    serving = Serving(load(args.checkpoint)[0])
+    serving = Serving(load(args.checkpoint)[0], released_shift(args.onnx))
     kinds = (".jpg", ".jpeg", ".png")
     paths = sorted(path for path in pathlib.Path(args.images).rglob("*") if path.suffix.lower() in kinds)
     rows = []
@@ -114,7 +119,7 @@ def check(args: argparse.Namespace) -> None:
 
 def record(args: argparse.Namespace) -> None:
     """Writes PyTorch's outputs: a grey PNG per image, and parity.json."""
-    serving = Serving(load(args.checkpoint)[0])
+    serving = Serving(load(args.checkpoint)[0], released_shift(args.onnx))
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     written = {}

@@ -21,11 +21,15 @@ OUTPUTS = {
 
 
 class Serving(nn.Module):
-    """Casts, normalises, runs, upsamples, quantizes: the graph does all arithmetic on pixels."""
+    """Casts, normalises, runs, upsamples, quantizes: the graph does all arithmetic on pixels.
 
-    def __init__(self, model: OmniIML):
+    `shift` is added to the mask's logits, so that 0.5 is the threshold that validation found best (calibrate.py).
+    """
+
+    def __init__(self, model: OmniIML, shift: float = 0.0):
         super().__init__()
         self.model = model.eval()
+        self.shift = shift
 
     def forward(
         self, pixels: Tensor, qtable: Tensor, jpeg: Tensor, modality_override: Tensor
@@ -35,7 +39,7 @@ class Serving(nn.Module):
             pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float(), modality_override.to(torch.int32)
         )
         mask = functional.interpolate(out.mask, scale_factor=4.0, mode="bilinear", align_corners=False)
-        probability = torch.round(mask[:, 0].sigmoid() * 255).to(torch.uint8)
+        probability = torch.round((mask[:, 0] + self.shift).sigmoid() * 255).to(torch.uint8)
         return probability, out.score.sigmoid(), out.gate.sigmoid(), out.domain.softmax(1)
 
 
@@ -50,10 +54,10 @@ def example(side: int = 256, batch: int = 2) -> tuple[Tensor, Tensor, Tensor, Te
     )
 
 
-def export_onnx(model: OmniIML, path: str, opset: int = 18) -> None:
+def export_onnx(model: OmniIML, path: str, opset: int = 18, shift: float = 0.0) -> None:
     """Writes the serving graph as one fp32 ONNX file with N, H and W dynamic."""
     torch.onnx.export(
-        Serving(model),
+        Serving(model, shift),
         example(),
         path,
         input_names=list(INPUTS),
