@@ -4,8 +4,8 @@ python -m calibrate shift  --onnx release/omni-iml.onnx --val DIR
 python -m calibrate policy --onnx release/omni-iml.onnx --val DIR --out policy.json
 
 `shift` prints what to add to the mask's logits (export --shift) so that F1 at 0.5 is highest; `policy`, on the file
-exported with it, chooses the view's weight, fits the image score and sets the verdicts' thresholds. DIR holds validation
-shards of `forge.write` (--split val). Nothing of the development set is read.
+exported with it, chooses the view's weight, fits the image score and sets the verdicts' thresholds. DIR holds the
+validation shards of `forge.write` (--split val). Nothing of the development set is read.
 """
 
 import argparse
@@ -67,12 +67,13 @@ def choose_shift(found: list[tuple[Found, np.ndarray]]) -> None:
     """Prints mean F1 at 0.5 of the forged samples, and the area flagged on authentic ones, by shift."""
     for shift in SHIFTS:
         maps = [(1 / (1 + np.exp(-logit(one.tiles) - shift)), mask) for one, mask in found]
-        f1 = [pixel_figures(np.round(p * 255).astype(np.uint8), mask)["f1"] for p, mask in maps if mask.any()]
-        flagged = [(p >= 0.5).mean() for p, mask in maps if not mask.any()]
-        print(f"shift {shift:+.2f}: F1 {np.mean(f1):.4f}, authentic area flagged {np.mean(flagged):.4f}")
+        rows = [pixel_figures(np.round(p * 255).astype(np.uint8), mask) for p, mask in maps if mask.any()]
+        f1, auc_ = (np.mean([row[name] for row in rows]) for name in ("f1", "auc"))
+        flagged = np.mean([(p >= 0.5).mean() for p, mask in maps if not mask.any()])
+        print(f"shift {shift:+.2f}: F1 {f1:.4f}, AUC {auc_:.4f}, authentic area flagged {flagged:.4f}")
 
 
-def choose_policy(found: list[tuple[Found, np.ndarray]], out: str) -> None:
+def choose_policy(found: list[tuple[Found, np.ndarray]], pipeline: dict, out: str) -> None:
     """Writes pipeline, thresholds and score."""
     label = np.array([mask.any() for _, mask in found], float)
     means = {}
@@ -97,7 +98,7 @@ def choose_policy(found: list[tuple[Found, np.ndarray]], out: str) -> None:
     tampered, clear = max(tampered, middle + 0.02), min(clear, middle - 0.02)
     print(f"{len(found)} images, image AUC {auc(score, label):.4f}; tampered ≥ {tampered:.3f}, clear ≤ {clear:.3f}")
     print("reliability (mean score, share manipulated, count):", *reliability(score, label), sep="\n  ")
-    pipeline = POLICY["pipeline"] | {"view": POLICY["pipeline"]["view"] | {"weight": weight}}
+    pipeline = pipeline | {"view": pipeline["view"] | {"weight": weight}}
     policy = {
         "pipeline": pipeline,
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
@@ -113,14 +114,17 @@ def main() -> None:
     parser.add_argument("--onnx", required=True)
     parser.add_argument("--val", required=True)
     parser.add_argument("--out", default="policy.json")
+    parser.add_argument("--tile", type=int, default=POLICY["pipeline"]["tile"])
+    parser.add_argument("--overlap", type=int, default=POLICY["pipeline"]["overlap"])
     parser.add_argument("--every", type=int, default=1, help="of the validation samples, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    found = examined(Session(args.onnx, args.threads), args.val, POLICY["pipeline"], args.every)
+    pipeline = POLICY["pipeline"] | {"tile": args.tile, "overlap": args.overlap}
+    found = examined(Session(args.onnx, args.threads), args.val, pipeline, args.every)
     if args.what == "shift":
         choose_shift(found)
     else:
-        choose_policy(found, args.out)
+        choose_policy(found, pipeline, args.out)
 
 
 if __name__ == "__main__":

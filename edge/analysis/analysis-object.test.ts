@@ -140,7 +140,9 @@ describe("attempts", () => {
     const account = await newAccount();
     const image = newImage();
     const runner = await runnerFor(image, { kind: "refuse", problem: problem("image_corrupt") });
-    expect(await resource(send(account, image))).toMatchObject({ status: "failed", error: { code: "image_corrupt" } });
+    const analysis = await resource(send(account, image));
+    expect(analysis).toMatchObject({ status: "failed", attempts: 1, error: { code: "image_corrupt" } });
+    expect(analysis.started_at).not.toBeNull();
     expect(await runner.calls()).toHaveLength(1);
   });
 

@@ -313,7 +313,9 @@ export class Ledger {
     const failures = row.failures + 1;
     const document = problem.document(row.id);
     this.#commit(() => {
-      if (row.accepted === 0) this.#storage.sql.exec("UPDATE record SET attempts = attempts + 1");
+      if (row.accepted === 0) {
+        this.#storage.sql.exec("UPDATE record SET attempts = attempts + 1, started_at = COALESCE(started_at, ?)", now);
+      }
       this.#storage.sql.exec("UPDATE record SET failures = ?, reason = ?, stage = NULL", failures, problem.message);
       if (!document.retryable) {
         this.#end("failed", document, now);

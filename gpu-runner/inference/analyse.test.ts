@@ -36,6 +36,11 @@ function pixelsOf(png: Uint8Array | undefined) {
   return sharp(png).toColourspace("b-w").raw().toBuffer({ resolveWithObject: true });
 }
 
+it("explains unless no interpretation is wanted", async () => {
+  expect((await run("baseline-420.jpg")).finding.explanation).not.toBe("");
+  expect((await run("baseline-420.jpg", { interpretation: "none" })).finding.explanation).toBe("");
+});
+
 describe("the files", () => {
   it.each(["baseline-420.jpg", "orientation-6.jpg", "orientation-5.jpg", "photo.heic", "cmyk.jpg", "grey16.png"])(
     "of %s have the displayed image's size",

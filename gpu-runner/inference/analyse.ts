@@ -82,7 +82,7 @@ export async function analyse(
       finding: {
         ...judged,
         threshold,
-        explanation: explain(judged),
+        explanation: job.options.interpretation === "none" ? "" : explain(judged),
         evidence: job.options.evidence ? evidence : [],
         degraded_checks: degraded,
         timings,
