@@ -21,7 +21,7 @@ from omni_iml.metrics import auc, pixel_figures
 from omni_iml.shards import read
 
 USED = ("q99", "area", "network")
-WEIGHTS = (0.0, 0.15, 0.3, 0.45)
+WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
 FALSE_ALARMS = 0.1
 MISSES = 0.1

@@ -33,10 +33,12 @@ WORST = 8
 SCORE = 1e-3
 
 
-def corner(image: Decoded) -> np.ndarray:
-    """The image's upper left corner: at most SIDE pixels a side, multiples of 32."""
-    h, w = (min(SIDE, side // 32 * 32) for side in image.pixels.shape[:2])
-    return np.ascontiguousarray(image.pixels[:h, :w])
+def middle(image: Decoded) -> tuple[int, int, np.ndarray]:
+    """Left, top and pixels of the image's middle: at most SIDE pixels a side, multiples of 32, on the block grid."""
+    height, width = image.pixels.shape[:2]
+    h, w = (min(SIDE, side // 32 * 32) for side in (height, width))
+    top, left = ((whole - part) // 16 * 8 for whole, part in ((height, h), (width, w)))
+    return left, top, image.pixels[top : top + h, left : left + w].copy()
 
 
 def torch_outputs(serving: Serving, pixels: np.ndarray, image: Decoded) -> dict[str, np.ndarray]:
@@ -103,7 +105,7 @@ def check(args: argparse.Namespace) -> None:
     rows = []
     for path in paths[:: max(1, len(paths) // args.limit)][: args.limit]:
         image = decode(str(path))
-        pixels = corner(image)
+        _, _, pixels = middle(image)
         row = compare(torch_outputs(serving, pixels, image), node_outputs(args.onnx, pixels, image))
         rows.append(row)
         if not row["fits"]:
@@ -125,11 +127,12 @@ def record(args: argparse.Namespace) -> None:
     written = {}
     for path in sorted(pathlib.Path(args.images).glob("*.jpg")):
         image = decode(str(path))
-        pixels = corner(image)
+        left, top, pixels = middle(image)
         found = torch_outputs(serving, pixels, image)
         Image.fromarray(found["probability"]).save(out / f"{path.stem}.png")
         numbers = {name: found[name].astype(float).round(6).tolist() for name in ("score", "gate", "domain")}
-        written[path.name] = {"width": pixels.shape[1], "height": pixels.shape[0], **numbers}
+        h, w = pixels.shape[:2]
+        written[path.name] = {"left": left, "top": top, "width": w, "height": h, **numbers}
     (out / "parity.json").write_text(json.dumps(written, indent=2) + "\n")
 
 

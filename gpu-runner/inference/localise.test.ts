@@ -138,10 +138,13 @@ describe("the view of the whole image", () => {
     expect(Math.max(...off)).toBeLessThanOrEqual(3);
   });
 
-  it("is left out where one tile is the whole image, or its weight is 0", async () => {
+  it("is left out where the image is no larger, or its weight is 0", async () => {
     const small = new Mirror();
-    await run(picture(100, 100, noise), small, withView);
+    await run(picture(96, 90, noise), small, withView);
     expect(small.seen).toHaveLength(1);
+    const larger = new Mirror();
+    await run(picture(100, 100, noise), larger, withView);
+    expect(larger.seen.map(({ width }) => width)).toEqual([128, 96]);
     const unweighted = new Mirror();
     await run(picture(400, 300, noise), unweighted);
     expect(unweighted.seen.every(({ width }) => width === 128)).toBe(true);

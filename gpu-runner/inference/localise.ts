@@ -38,7 +38,7 @@ export async function localise(
   const grid = tileGrid(image, pipeline.tile, pipeline.overlap);
   const tiles = grid.columns.length * grid.rows.length;
   const first = await decideModality(image, grid, pipeline, batcher, watch.signal);
-  const view = tiles === 1 ? null : await viewMap(image, pipeline.view, batcher, watch.signal);
+  const view = await viewMap(image, pipeline.view, batcher, watch.signal);
   const blender = new Blender(image, grid, pipeline.overlap, view);
   const networkScores: number[] = [];
   const domain = [0, 0, 0, 0];
@@ -117,7 +117,8 @@ async function viewMap(
   batcher: Batcher,
   signal: AbortSignal,
 ): Promise<View | null> {
-  if (weight === 0) return null;
+  // An image no larger than the view has been seen at that size already.
+  if (weight === 0 || Math.max(image.width, image.height) <= size) return null;
   const { pixels, width, height } = await viewOf(image, size);
   const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
   const { probability } = await batcher.run(tile, signal);

@@ -15,6 +15,9 @@ from omni_iml.layers import ConvNorm, DilatedResidual
 
 CLIP = 20
 EMBEDDING = 4
+# In images that are no JPEGs many coefficients are exact multiples of 1/8, and at a half the last bit of a convolution
+# decides: PyTorch and onnxruntime then disagree. So the border lies a little beside the half.
+ROUND_UP_FROM = 1 - 0.49
 
 
 def dct_kernels() -> Tensor:
@@ -46,7 +49,8 @@ class FrequencyHead(nn.Module):
     def coefficients(self, pixels: Tensor, qtable: Tensor) -> Tensor:
         """Quantized DCT coefficients of the luma: pixels [N, 3, H, W] in 0…255, table [N, 64]; [N, 64, H/8, W/8]."""
         luma = (pixels * self.luma).sum(1, keepdim=True) - 128
-        return torch.round(functional.conv2d(luma, self.dct, stride=8) / qtable[:, :, None, None])
+        scaled = functional.conv2d(luma, self.dct, stride=8) / qtable[:, :, None, None]
+        return torch.sign(scaled) * torch.floor(scaled.abs() + ROUND_UP_FROM)
 
     def forward(self, pixels: Tensor, qtable: Tensor, jpeg: Tensor) -> Tensor:
         """Pixels [N, 3, H, W] in 0…255, table [N, 64] ≥ 1, flag [N] in {0, 1}; [N, width, H/8, W/8]."""

@@ -91,7 +91,7 @@ class Found:
     """What the graph says of one image before any threshold."""
 
     tiles: np.ndarray  # float32 [H, W] in 0…1: blended tiles
-    view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at once; None where one tile is the whole image
+    view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at once; None where the image is no larger
     scores: np.ndarray  # [tiles], logits of the network's own score
     gate: float
     domain: np.ndarray  # [4]
@@ -140,7 +140,8 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
         scores.append(logit(out["score"]))
         domains.append(out["domain"])
     tiles = (total / np.maximum(weight, 1e-9))[:h, :w]
-    view = None if len(places) == 1 else whole(session, image.pixels, pipeline["view"]["size"])
+    longest = pipeline["view"]["size"]
+    view = None if max(h, w) <= longest else whole(session, image.pixels, longest)
     return Found(tiles, view, np.array(scores), gate, np.mean(domains, 0))
 
 
