@@ -21,7 +21,7 @@ from PIL import Image
 
 from export import load
 from omni_iml.inference import Decoded, decode
-from omni_iml.serving import Serving
+from omni_iml.serving import OUTPUTS, Serving
 
 RUNNER = pathlib.Path(__file__).parent.parent / "gpu-runner" / "inference" / "tensors.ts"
 NODE = pathlib.Path(__file__).parent.parent / "node_modules" / ".bin" / "node"
@@ -50,7 +50,7 @@ def torch_outputs(serving: Serving, pixels: np.ndarray, image: Decoded) -> dict[
             torch.tensor([int(image.jpeg)], dtype=torch.uint8),
             torch.tensor([-1], dtype=torch.int8),
         )
-    return dict(zip(("probability", "score", "gate", "domain"), (t[0].numpy() for t in found), strict=True))
+    return dict(zip(OUTPUTS, (t[0].numpy() for t in found), strict=True))
 
 
 def node_outputs(onnx: str, pixels: np.ndarray, image: Decoded) -> dict[str, np.ndarray]:

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from omni_iml.anomaly import AnomalyEnhancement
 from omni_iml.frozen import FrozenEarly
-from omni_iml.losses import final_losses, head_losses, mask_loss, total
+from omni_iml.losses import coarse_losses, final_losses, head_losses, total
 from omni_iml.metrics import auc, pixel_figures
 from omni_iml.model import DOMAINS, Config, OmniIML
+from omni_iml.serving import delivered_map
 from omni_iml.shards import Batch, Stream, batch, read
 
 WARM_UP = 0.02
@@ -122,11 +123,11 @@ class Training:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             early = self.early(sample.pixels) if self.early else None
             seen = self.model.perceive(pixels, sample.qtable.to(self.device), sample.jpeg.to(self.device), early)
-            parts = head_losses(*(x.float() for x in seen[3:]), mask)
+            rgb, fused = coarse_losses(seen[3].float(), seen[4].float(), mask)
+            better = fused.detach() < rgb.detach()
+            parts = head_losses(rgb, fused, seen[5].float())
             if p >= self.args.heads_until:
-                out = self.model.finish(
-                    *seen, self.teacher(seen[3], seen[4], mask) if p < self.args.gate_from else None
-                )
+                out = self.model.finish(*seen, better.int() if p < self.args.gate_from else None)
                 parts |= final_losses(out, mask, sample.domain.to(self.device))
         if p >= self.args.anomaly_from:
             parts["anomaly"] = self.anomaly([level.float() for level in out.pyramid[:2]], true_boxes(mask))
@@ -139,12 +140,6 @@ class Training:
         self.steps += 1
         self.samples += len(mask)
         return {name: float(value.detach()) for name, value in parts.items()}
-
-    def teacher(self, coarse_rgb: Tensor, coarse_fused: Tensor, mask: Tensor) -> Tensor:
-        """The gate's label as a choice [N]: whichever coarse mask is better on this sample."""
-        with torch.no_grad():
-            target = torch.nn.functional.avg_pool2d(mask[:, None].float(), 8)
-            return (mask_loss(coarse_fused.float(), target) < mask_loss(coarse_rgb.float(), target)).int()
 
     def average(self) -> None:
         """Exponential moving average of all weights and statistics, faster at the start."""
@@ -171,8 +166,7 @@ class Training:
                         sample.qtable.to(self.device),
                         sample.jpeg.to(self.device),
                     )
-                mask = torch.nn.functional.interpolate(out.mask.float(), scale_factor=4.0, mode="bilinear")
-                probability = torch.round(mask[:, 0].sigmoid() * 255).byte().cpu().numpy()
+                probability = delivered_map(out.mask.float()).cpu().numpy()
                 for i, kind in enumerate(sample.kind):
                     truth = sample.mask[i].numpy()
                     row = {"score": float(out.score[i]), "label": bool(truth.any()), "fused": float(out.gate[i] > 0)}
@@ -217,7 +211,7 @@ def by_kind(rows: dict[str, list[dict]]) -> dict:
 
 
 def preview(samples: list[tuple[np.ndarray, np.ndarray, np.ndarray]], path: pathlib.Path) -> None:
-    """A sheet of image, truth and prediction, six samples a row."""
+    """A sheet of image, truth and prediction, four samples a row."""
     from PIL import Image
 
     cells = []

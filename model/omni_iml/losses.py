@@ -24,10 +24,14 @@ def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
     return entropy + present * (1 - (2 * overlap + 1) / (total + 1))
 
 
-def head_losses(coarse_rgb: Tensor, coarse_fused: Tensor, gate: Tensor, mask: Tensor) -> dict[str, Tensor]:
-    """Losses of the perception heads and the gate: coarse logits [N, 1, H/8, W/8], gate logit [N], masks [N, H, W]."""
+def coarse_losses(coarse_rgb: Tensor, coarse_fused: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Per-sample losses [N] of the two coarse masks: logits [N, 1, H/8, W/8], masks bool [N, H, W]."""
     target = functional.avg_pool2d(mask[:, None].float(), 8)
-    rgb, fused = mask_loss(coarse_rgb, target), mask_loss(coarse_fused, target)
+    return mask_loss(coarse_rgb, target), mask_loss(coarse_fused, target)
+
+
+def head_losses(rgb: Tensor, fused: Tensor, gate: Tensor) -> dict[str, Tensor]:
+    """Losses of the perception heads and the gate: the coarse masks' losses [N] and the gate's logit [N]."""
     better = (fused < rgb).float()
     decided = ((fused - rgb).abs() > GATE_MARGIN).float().detach()
     choice = functional.binary_cross_entropy_with_logits(gate, better, reduction="none")

@@ -20,7 +20,6 @@ class Batch:
     qtable: Tensor  # float [N, 64]
     jpeg: Tensor  # float [N]
     domain: Tensor  # int64 [N]
-    view: Tensor  # bool [N]
     kind: list[str]
 
 
@@ -41,7 +40,6 @@ def batch(arrays: dict[str, np.ndarray]) -> Batch:
         torch.from_numpy(arrays["qtable"].astype(np.float32)),
         torch.from_numpy(arrays["jpeg"].astype(np.float32)),
         torch.from_numpy(arrays["domain"].astype(np.int64)),
-        torch.from_numpy(arrays["view"].astype(bool)),
         [str(kind) for kind in arrays["kind"]],
     )
 

@@ -13,7 +13,7 @@ from omni_iml.anomaly import AnomalyEnhancement, box_iou, roi_align
 from omni_iml.decoder import DynamicFilter, SelfCorrelation
 from omni_iml.encoder import EfficientNetLite2, HighPass
 from omni_iml.frequency import FrequencyHead, dct_kernels
-from omni_iml.losses import GATE_MARGIN, head_losses, mask_loss
+from omni_iml.losses import GATE_MARGIN, coarse_losses, head_losses, mask_loss
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import INPUTS, Serving, example, export_onnx
 
@@ -134,8 +134,12 @@ def test_mask_loss_is_small_for_the_truth_and_large_for_its_opposite():
 def test_gate_learns_nothing_from_equal_masks():
     logits = torch.zeros(1, 1, 4, 4)
     mask = torch.zeros(1, 32, 32, dtype=torch.bool)
-    assert head_losses(logits, logits + GATE_MARGIN / 4, torch.tensor([3.0]), mask)["gate"] == 0
-    assert head_losses(logits, logits + 2, torch.tensor([3.0]), mask)["gate"] > 1
+
+    def gate_loss(fused: torch.Tensor) -> torch.Tensor:
+        return head_losses(*coarse_losses(logits, fused, mask), torch.tensor([3.0]))["gate"]
+
+    assert gate_loss(logits + GATE_MARGIN / 4) == 0
+    assert gate_loss(logits + 2) > 1
 
 
 def test_roi_align_reads_the_box_it_is_given():
