@@ -47,5 +47,8 @@ class FrozenEarly:
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         found = [self.session.run(None, {"pixels": one[None]}) for one in pixels.numpy()]
-        quarter, rgb = (torch.from_numpy(np.concatenate(part)) for part in zip(*found, strict=True))
+        quarter, rgb = (
+            torch.from_numpy(np.concatenate(part)).contiguous(memory_format=torch.channels_last)
+            for part in zip(*found, strict=True)
+        )
         return quarter, rgb
