@@ -2,7 +2,15 @@
 import { z } from "zod";
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
-const prefixes = { account: "ac", analysis: "an", apiKey: "ak", result: "rs", request: "rq" } as const;
+const prefixes = {
+  account: "ac",
+  analysis: "an",
+  apiKey: "ak",
+  event: "ev",
+  request: "rq",
+  result: "rs",
+  webhookEndpoint: "wh",
+} as const;
 export type IdKind = keyof typeof prefixes;
 
 /** A new id of `kind`, unique and, to the millisecond, in order of creation. */

@@ -3,9 +3,6 @@ import { Problem } from "@omni-iml/shared/problems";
 import { log } from "../log.ts";
 import { hashSecret, parseApiKey, sameHash } from "./api-key.ts";
 
-export const scopes = ["analyses:read", "analyses:write"] as const;
-export type Scope = (typeof scopes)[number];
-
 export interface AccountLimits {
   requestsPerMinute: number;
   inFlight: number;

@@ -67,9 +67,9 @@ describe("authentication", () => {
   });
 
   it("lets a key do only what its scopes say", async () => {
-    const reader = await newAccount({ scopes: "analyses:read" });
+    const reader = await newAccount({ scopes: "read" });
     expect((await request(reader, path)).status).toBe(200);
-    expect((await expectProblem(send(reader, newImage()), "forbidden")).detail).toContain("analyses:write");
+    expect((await expectProblem(send(reader, newImage()), "forbidden")).detail).toContain("write");
   });
 });
 

@@ -1,7 +1,8 @@
 /** Who asks, whether they may, and whether it is not too often. */
+import type { Scope } from "@omni-iml/shared/accounts";
 import { Problem } from "@omni-iml/shared/problems";
 import { createMiddleware } from "hono/factory";
-import { authenticate, type Scope } from "../accounts/authenticate.ts";
+import { authenticate } from "../accounts/authenticate.ts";
 import type { App } from "./app-types.ts";
 
 /** Sets `caller` and spends one token of the account's bucket; answers carry the RateLimit fields (draft 11). */

@@ -78,7 +78,7 @@ const read = createRoute({
   summary: "Read an analysis",
   security,
   request: { params: analysisPath, query: noQuery, headers: prefer },
-  middleware: requireScope("analyses:read"),
+  middleware: requireScope("read"),
   responses: {
     200: { description: "The analysis.", content: resource },
     ...problems("invalid_request", "not_found", "gone"),
@@ -98,7 +98,7 @@ const list = createRoute({
       status: z.enum(analysisStatuses).optional(),
     }),
   },
-  middleware: requireScope("analyses:read"),
+  middleware: requireScope("read"),
   responses: {
     200: {
       description: "A page; the Link header has the address of the next one.",
@@ -115,7 +115,7 @@ const cancel = createRoute({
   description: "Ends the analysis as `canceled` unless it has ended already; answers with its state either way.",
   security,
   request: { params: analysisPath, query: noQuery },
-  middleware: requireScope("analyses:write"),
+  middleware: requireScope("write"),
   responses: {
     200: { description: "The analysis, which has ended now.", content: resource },
     ...problems("invalid_request", "not_found", "gone"),
@@ -129,7 +129,7 @@ const erase = createRoute({
   description: "Deletes the image, the results and everything stored about them. From then on the id answers 410.",
   security,
   request: { params: analysisPath, query: noQuery },
-  middleware: requireScope("analyses:write"),
+  middleware: requireScope("write"),
   responses: { 204: { description: "Erased." }, ...problems("invalid_request", "not_found") },
 });
 
@@ -211,7 +211,7 @@ async function submit(context: Context<App>): Promise<Response> {
 export function registerAnalyses(app: OpenAPIHono<App>): void {
   // Described here but read by hand: the library would buffer the body, and copy it, before any limit is checked.
   app.openAPIRegistry.registerPath(submission);
-  app.post(submission.path, requireScope("analyses:write"), submit);
+  app.post(submission.path, requireScope("write"), submit);
 
   app.openapi(list, async (context) => {
     const { limit, cursor, status } = context.req.valid("query");

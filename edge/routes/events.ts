@@ -27,7 +27,7 @@ const events = createRoute({
     query: z.strictObject({}),
     headers: z.object({ "last-event-id": z.coerce.number().int().min(0).optional() }),
   },
-  middleware: requireScope("analyses:read"),
+  middleware: requireScope("read"),
   responses: {
     200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
     ...problems("invalid_request", "not_found", "gone"),

@@ -13,7 +13,7 @@ const models = createRoute({
   summary: "What is served",
   security,
   request: { query: z.strictObject({}) },
-  middleware: requireScope("analyses:read"),
+  middleware: requireScope("read"),
   responses: {
     200: {
       description: "The model card of each release that is served.",

@@ -30,14 +30,7 @@ export async function newAccount(
     env.DATABASE.prepare(
       `INSERT INTO api_keys (id, account_id, lookup, secret_sha256, name, scopes, created_at, expires_at)
        VALUES (?, ?, ?, ?, 'test', ?, 0, ?)`,
-    ).bind(
-      newId("apiKey"),
-      id,
-      lookup,
-      secretSha256,
-      more.scopes ?? "analyses:read analyses:write",
-      more.expiresAt ?? null,
-    ),
+    ).bind(newId("apiKey"), id, lookup, secretSha256, more.scopes ?? "read write", more.expiresAt ?? null),
   ]);
   return { id, key };
 }

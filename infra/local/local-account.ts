@@ -27,12 +27,14 @@ export async function seedStatement({ account_id, api_key_id, api_key }: LocalAc
     parts.lookup,
     await hashSecret(parts.secret),
     "npm start",
-    "analyses:read analyses:write",
+    "read write admin",
     now,
   ];
   return [
     `INSERT OR IGNORE INTO accounts (id, name, created_at) VALUES (${account.map(literal).join(", ")});`,
     `INSERT OR IGNORE INTO api_keys (id, account_id, lookup, secret_sha256, name, scopes, created_at) VALUES (${key.map(literal).join(", ")});`,
+    // Apart from the insertion, for accounts that an earlier version made.
+    `UPDATE accounts SET operator = 1 WHERE id = ${literal(account_id)};`,
   ].join("\n");
 }
 

@@ -128,7 +128,7 @@ export class LocalStack {
     const local = ["--local", "--persist-to", storage];
     await this.#wranglerOnce(["d1", "migrations", "apply", database, ...local]);
     // Beside the database, so that whoever removes the one removes the other.
-    const seeded = join(storage, `account-${account.account_id}`);
+    const seeded = join(storage, `operator-${account.account_id}`);
     if (existsSync(seeded)) return;
     await this.#wranglerOnce(["d1", "execute", database, ...local, "--command", await seedStatement(account)]);
     writeFileSync(seeded, "");
