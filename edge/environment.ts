@@ -12,6 +12,7 @@ export interface DispatchMessage {
 const milliseconds = z.coerce.number().int().positive();
 const seconds = milliseconds.transform((value) => value * 1000);
 const bytes = z.coerce.number().int().positive();
+const optional = z.string().transform((value) => (value === "" ? null : value));
 
 /** The variables of wrangler.toml; durations come out in milliseconds. */
 const variables = z.object({
@@ -43,6 +44,8 @@ const variables = z.object({
   FILE_URL_S: seconds,
   IN_BAND_MAX_BYTES: bytes,
   IN_BAND_BUDGET_BYTES: bytes,
+  EGRESS_PROXY_URL: optional.pipe(z.url().nullable()),
+  EGRESS_PROXY_SECRET: z.string(),
 });
 export type Settings = z.output<typeof variables>;
 
