@@ -1,4 +1,4 @@
-/** Edge tests run inside the Workers runtime; the runner they call is a real HTTP server (see testing/fake-runner.ts). */
+/** Edge tests run inside the Workers runtime; runner and outside world are real HTTP servers (see testing/). */
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -12,6 +12,8 @@ export default defineConfig({
         bindings: {
           RUNNER_URLS: inject("runnerUrl"),
           RUNNER_SECRET: "test-secret",
+          EGRESS_PROXY_URL: inject("egressUrl"),
+          EGRESS_PROXY_SECRET: "test-egress-secret",
           S3_ENDPOINT: "http://storage.test",
           S3_ACCESS_KEY_ID: "test",
           S3_SECRET_ACCESS_KEY: "test",
@@ -28,7 +30,7 @@ export default defineConfig({
   ],
   test: {
     include: ["**/*.test.ts"],
-    globalSetup: ["./testing/fake-runner.ts"],
+    globalSetup: ["./testing/fake-runner.ts", "./testing/outside.ts"],
     setupFiles: ["./testing/database.ts"],
     testTimeout: 45_000,
     // The worker logs every request; what a passing test logged is of no interest.

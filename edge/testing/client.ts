@@ -9,6 +9,7 @@ import { expect, inject } from "vitest";
 import { newApiKey } from "../accounts/api-key.ts";
 import type { AnalysisTimer } from "../analysis/ledger.ts";
 import { sha256Hex } from "../storage/digest.ts";
+import type { OutsideAnswer } from "./outside-script.ts";
 import type { RunnerStep } from "./runner-script.ts";
 
 export interface TestAccount {
@@ -98,6 +99,19 @@ export async function runnerFor(image: Uint8Array<ArrayBuffer>, ...script: Runne
   function post(room: string, method: string, body?: string): Promise<Response> {
     return fetch(`${url}/${room}/${hash}`, { method, ...(body === undefined ? {} : { body }) });
   }
+}
+
+/** An address outside that nobody else has, what lies there, and what was asked of it. */
+export async function outside(answer: Omit<OutsideAnswer, "body"> & { body?: Uint8Array }) {
+  const name = crypto.randomUUID();
+  const base = inject("outsideUrl");
+  const body = btoa(String.fromCharCode(...(answer.body ?? [])));
+  await fetch(`${base}/script/${name}`, { method: "PUT", body: JSON.stringify({ ...answer, body }) });
+  return {
+    url: `${base}/${name}`,
+    calls: async () =>
+      (await fetch(`${base}/calls/${name}`)).json<{ method: string; headers: object; body: string }[]>(),
+  };
 }
 
 export const problem = (code: ProblemCode, detail = "as the test wants it") => new Problem(code, detail).document();

@@ -16,5 +16,7 @@ declare global {
 declare module "vitest" {
   interface ProvidedContext {
     runnerUrl: string;
+    egressUrl: string;
+    outsideUrl: string;
   }
 }

@@ -1,7 +1,9 @@
 /**
- * The whole system on this machine: one GPU runner on the CPU provider, and the edge worker in `wrangler dev` with its
- * storage, database, objects and queues. Nothing leaves the loopback interface.
+ * The whole system on this machine: one GPU runner on the CPU provider, the egress proxy, and the edge worker in
+ * `wrangler dev` with its storage, database, objects and queues. Nothing but what the proxy fetches leaves the loopback
+ * interface.
  */
+import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
@@ -39,6 +41,8 @@ export class LocalStack {
   readonly #config: StackConfig;
   readonly #processes: SupervisedProcess[] = [];
   #runnerUrl = "";
+  // Both who sign with it and who verify are started together, so it need not outlive them.
+  readonly #egress = { url: "", secret: randomBytes(32).toString("base64url") };
 
   constructor(config: StackConfig) {
     this.#config = config;
@@ -63,9 +67,11 @@ export class LocalStack {
 
     // The runner warms its model while the database is made ready.
     const runner = await this.#startRunner(secrets);
+    const egress = await this.#startEgressProxy();
     await step("database", () => this.#prepareDatabase(secrets));
     const edge = await this.#startEdge(secrets);
     await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
+    await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));
     await step("edge worker", () => this.#ready(edge, `${this.baseUrl}/readyz`));
     return { apiKey: secrets.api_key };
   }
@@ -110,10 +116,28 @@ export class LocalStack {
     });
   }
 
+  /** What its environment says about loopback, EGRESS_ALLOW_LOOPBACK, is for whoever types `npm start` to decide. */
+  async #startEgressProxy(): Promise<SupervisedProcess> {
+    const port = await freePort();
+    this.#egress.url = `http://127.0.0.1:${port}`;
+    return this.#spawn("egress-proxy", ["infra/egress-proxy/main.ts"], {
+      ...process.env,
+      PORT: String(port),
+      HOST: "127.0.0.1",
+      EGRESS_PROXY_SECRET: this.#egress.secret,
+    });
+  }
+
   async #startEdge(secrets: LocalSecrets): Promise<SupervisedProcess> {
     const { port, state } = this.#config;
     state.writeEdgeEnvironment(
-      edgeVariables({ baseUrl: this.baseUrl, runnerUrl: this.#runnerUrl, runnerSecret: secrets.runner_secret }),
+      edgeVariables({
+        baseUrl: this.baseUrl,
+        runnerUrl: this.#runnerUrl,
+        runnerSecret: secrets.runner_secret,
+        egressUrl: this.#egress.url,
+        egressSecret: this.#egress.secret,
+      }),
     );
     const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", String(await freePort())];
     return this.#spawn(

@@ -13,7 +13,8 @@ const sample = join(repository, "test/samples/balloon-forged.jpg");
 const usage = `npm start              start, analyse a sample, serve until Ctrl-C
 npm start -- --check   start, analyse a sample, stop; exit 0 if the answer is sane
 PORT                   port of the API (8787)
-OMNI_IML_STATE         folder of all state (.omni-iml in the repository)`;
+OMNI_IML_STATE         folder of all state (.omni-iml in the repository)
+EGRESS_ALLOW_LOOPBACK  1: image_url and webhooks may name this machine, for development`;
 
 async function main(): Promise<number> {
   const { check, help } = argumentsGiven();

@@ -69,7 +69,7 @@ export class StateFolder {
     }
     for (const group of left?.data?.groups ?? []) {
       const command = commandOf(group);
-      if (!command.includes(this.path) && !command.includes("gpu-runner/")) continue;
+      if (!command.includes(this.path) && !/gpu-runner\/|egress-proxy\//.test(command)) continue;
       signalGroup(group, "SIGKILL");
       // Its port is free only once it is gone; an init that does not reap it leaves it `<defunct>`.
       while (commandOf(group).includes("/")) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,0 +1,180 @@
+/** The proxy against real servers and real connections; names are resolved as each test says. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { signedHeaders } from "@omni-iml/shared/signature";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type ForwardRequest, forwardPath } from "../../edge/egress/forwarding.ts";
+import { isPublicAddress } from "../../edge/egress/public-address.ts";
+import { createEgressProxy } from "./proxy.ts";
+
+const secret = "the worker signs with this";
+const names = new Map<string, string[]>();
+let asked: string[] = [];
+let seen: { host: string | undefined; body: string }[] = [];
+let target: Server;
+let strict: Server;
+let lenient: Server;
+let respond: RequestListener = (_, response) => response.end("hello");
+
+async function listen(server: Server): Promise<Server> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server;
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return address.port;
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request.setEncoding("utf8")) text += chunk;
+  return text;
+}
+
+beforeAll(async () => {
+  target = await listen(
+    createServer(async (request, response) => {
+      seen.push({ host: request.headers.host, body: await readText(request) });
+      respond(request, response);
+    }),
+  );
+  const resolve = async (name: string) => {
+    asked.push(name);
+    return names.get(name) ?? [];
+  };
+  strict = await listen(createEgressProxy({ secret, allowLoopback: false, resolve }));
+  lenient = await listen(createEgressProxy({ secret, allowLoopback: true, resolve }));
+});
+beforeEach(() => {
+  asked = [];
+  seen = [];
+  names.clear();
+  respond = (_, response) => response.end("hello");
+});
+afterAll(async () => {
+  for (const server of [strict, lenient, target]) {
+    server.closeAllConnections();
+    await new Promise((closed) => server.close(closed));
+  }
+});
+
+async function forward(proxy: Server, url: string, more: Partial<ForwardRequest> = {}, by = secret) {
+  const request: ForwardRequest = { url, method: "GET", headers: {}, body: null, timeout: 5_000, ...more };
+  const body = JSON.stringify(request);
+  const headers = await signedHeaders(by, { method: "POST", path: forwardPath, body });
+  return fetch(`http://127.0.0.1:${portOf(proxy)}${forwardPath}`, { method: "POST", headers, body });
+}
+
+async function expectFailure(answer: Response | Promise<Response>, reason: string) {
+  const response = await answer;
+  expect(response.status).toBe(502);
+  expect(response.headers.get("egress-status")).toBeNull();
+  expect(await response.json()).toMatchObject({ reason });
+}
+
+describe("addresses", () => {
+  it.each([
+    "http://127.0.0.1/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f.0.0.1/",
+    "http://0.0.0.0/",
+    "http://10.1.2.3/",
+    "http://172.16.0.1/",
+    "http://192.168.1.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://100.100.100.200/",
+    "http://168.63.129.16/",
+    "http://198.18.0.1/",
+    "http://[::1]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://[fe80::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[2002:7f00:1::]/",
+    "http://224.0.0.1/",
+  ])("refuses %s", async (url) => {
+    await expectFailure(forward(strict, url), "address_refused");
+    expect(asked).toEqual([]);
+  });
+
+  it.each(["10.0.0.1", "169.254.169.254", "100.64.0.1", "::ffff:10.0.0.1"])(
+    "refuses %s even where loopback is allowed",
+    async (address) => {
+      names.set("photos.test", [address]);
+      await expectFailure(forward(lenient, "http://photos.test/"), "address_refused");
+    },
+  );
+
+  it.each(["8.8.8.8", "93.184.216.34", "2606:4700::1111"])("takes %s for public", (address) => {
+    expect(isPublicAddress(address)).toBe(true);
+  });
+
+  it("refuses a name as soon as one of its addresses is not public", async () => {
+    names.set("photos.test", ["93.184.216.34", "10.0.0.1"]);
+    await expectFailure(forward(strict, "http://photos.test/"), "address_refused");
+  });
+
+  it("resolves once and connects to what was checked, under the name that was asked for", async () => {
+    names.set("photos.test", ["127.0.0.1"]);
+    const host = `photos.test:${portOf(target)}`;
+    const response = await forward(lenient, `http://${host}/a.jpg`);
+    expect(await response.text()).toBe("hello");
+    expect(asked).toEqual(["photos.test"]);
+    expect(seen).toEqual([{ host, body: "" }]);
+    await expectFailure(forward(strict, `http://${host}/a.jpg`), "address_refused");
+    expect(seen).toHaveLength(1);
+  });
+
+  it("says so where a name is not known or nobody answers", async () => {
+    await expectFailure(forward(strict, "http://nobody.test/"), "unreachable");
+    names.set("closed.test", ["127.0.0.1"]);
+    const gone = await listen(createServer());
+    const port = portOf(gone);
+    await new Promise((closed) => gone.close(closed));
+    await expectFailure(forward(lenient, `http://closed.test:${port}/`), "unreachable");
+  });
+});
+
+describe("what passes", () => {
+  const url = () => `http://127.0.0.1:${portOf(target)}/`;
+
+  it("the status, the headers that the worker needs, the body; a redirect is not followed", async () => {
+    respond = (_, response) => {
+      response.writeHead(302, { location: "http://10.0.0.1/", "retry-after": "7", "set-cookie": "a=b" }).end("moved");
+    };
+    const response = await forward(lenient, url());
+    expect(response.status).toBe(200);
+    expect(response.headers.get("egress-status")).toBe("302");
+    expect(response.headers.get("egress-location")).toBe("http://10.0.0.1/");
+    expect(response.headers.get("egress-retry-after")).toBe("7");
+    expect([...response.headers.keys()].filter((name) => name.includes("cookie"))).toEqual([]);
+    expect(await response.text()).toBe("moved");
+  });
+
+  it("a POST with its body", async () => {
+    const body = '{"text":"ünicode"}';
+    await forward(lenient, url(), { method: "POST", body, headers: { "content-type": "application/json" } });
+    expect(seen[0]?.body).toBe(body);
+  });
+
+  it("no more time than was given", async () => {
+    respond = () => undefined;
+    await expectFailure(forward(lenient, url(), { timeout: 200 }), "timed_out");
+  });
+
+  it("nothing without the worker's signature", async () => {
+    expect((await forward(lenient, url(), {}, "another secret")).status).toBe(401);
+    const plain = await fetch(`http://127.0.0.1:${portOf(lenient)}${forwardPath}`, { method: "POST", body: "{}" });
+    expect(plain.status).toBe(401);
+    expect(seen).toEqual([]);
+  });
+
+  it("only http and https", async () => {
+    expect((await forward(lenient, "file:///etc/passwd")).status).toBe(400);
+  });
+});
