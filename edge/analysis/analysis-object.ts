@@ -159,6 +159,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       if (status !== "succeeded") await this.#result().release(id);
       this.#ledger.done("settle");
     },
+    notify: () => this.#ledger.done("notify"),
     copy: async () => {
       const sequence = this.#ledger.sequence();
       const snapshot = this.#ledger.read();
@@ -271,7 +272,12 @@ export class AnalysisObject extends DurableObject<Environment> {
 
   /** Has the runner analyse the input, following its lines to the end. */
   async #infer(claim: Claim, id: string, prefix: string, until: number, signal: AbortSignal): Promise<void> {
-    const response = await callRunner(this.#settings, await this.#request(claim, id, prefix, until), signal);
+    const response = await callRunner(
+      this.#settings,
+      await this.#request(claim, id, prefix, until),
+      claim.trace,
+      signal,
+    );
     for await (const line of readLines(response)) {
       if (!this.#ledger.holds(claim)) return;
       if (line.type === "stage") {

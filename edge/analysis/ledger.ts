@@ -9,6 +9,7 @@
 import { analysisOptions, analysisStatuses, metadata as metadataSchema } from "@omni-iml/shared/analysis";
 import { type InferLine, resultLine } from "@omni-iml/shared/inference";
 import { Problem, type ProblemDocument, problemDocument } from "@omni-iml/shared/problems";
+import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
 import type { Settings } from "../environment.ts";
 import { Timers } from "../storage/timers.ts";
@@ -20,6 +21,7 @@ const timerKinds = [
   "lease", // the runner has gone silent
   "deadline", // nobody waits any longer
   "settle", // tell AccountObject and ResultObject that this has ended
+  "notify", // tell the webhook endpoints
   "copy", // write the record to storage
   "index", // bring D1's index up to date
   "erase_input",
@@ -38,6 +40,10 @@ export interface NewAnalysis {
   options: AnalysisSnapshot["options"];
   metadata: Record<string, string>;
   input: AnalysisInput;
+  /** Where the request wants its end to be announced, besides the account's endpoints. */
+  webhook: RequestWebhook | null;
+  /** `traceparent` of the request. */
+  trace: string;
 }
 
 /** The right to work on the analysis, until it is lost. */
@@ -49,6 +55,7 @@ export interface Claim {
   options: AnalysisSnapshot["options"];
   input: AnalysisInput;
   deadline: number;
+  trace: string | null;
 }
 
 /** A line of the index: what `GET /v1/analyses` shows. */
@@ -106,6 +113,8 @@ type Row = {
   reason: string | null;
   sequence: number;
   indexed: number;
+  webhook: string | null;
+  trace: string | null;
 };
 
 const schema = `
@@ -125,7 +134,8 @@ CREATE TABLE IF NOT EXISTS record (
   options TEXT NOT NULL, metadata TEXT NOT NULL, input TEXT NOT NULL,
   verdict TEXT, score REAL, finding TEXT, files TEXT NOT NULL DEFAULT '{}', file_prefix TEXT, error TEXT,
   reason TEXT,                         -- why the last attempt failed
-  sequence INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0
+  sequence INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0,
+  webhook TEXT, trace TEXT
 );
 CREATE TABLE IF NOT EXISTS events (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL
@@ -157,6 +167,7 @@ function claimOf(row: Row): Claim {
     options: analysisOptions.parse(JSON.parse(row.options)),
     input: inputSchema.parse(JSON.parse(row.input)),
     deadline: row.deadline,
+    trace: row.trace,
   };
 }
 
@@ -169,6 +180,7 @@ export class Ledger {
     this.#storage = storage;
     this.#settings = settings;
     this.timers = new Timers(storage, timerKinds);
+    if (this.exists()) this.#addColumns();
   }
 
   /** Whether the analysis exists. Asking must not create tables: anybody can ask for any id. */
@@ -187,8 +199,9 @@ export class Ledger {
       const batch = analysis.options.priority === "batch";
       const deadline = now + (batch ? DEADLINE_BATCH_S : DEADLINE_INTERACTIVE_S);
       this.#storage.sql.exec(
-        `INSERT INTO record (id, account, status, created_at, deadline, cache_key, release, options, metadata, input)
-         VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)`,
+        `INSERT INTO record (id, account, status, created_at, deadline, cache_key, release, options, metadata, input,
+           webhook, trace)
+         VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         analysis.id,
         analysis.account,
         now,
@@ -198,6 +211,8 @@ export class Ledger {
         JSON.stringify(analysis.options),
         JSON.stringify(analysis.metadata),
         JSON.stringify(analysis.input),
+        analysis.webhook === null ? null : JSON.stringify(analysis.webhook),
+        analysis.trace,
       );
       this.timers.set("dispatch", now + (queued ? queueGrace : 0));
       this.timers.set("deadline", deadline);
@@ -382,12 +397,13 @@ export class Ledger {
       if (!hasEnded(status.parse(row.status))) this.#end("canceled", null, now);
       this.#storage.sql.exec(
         `UPDATE record SET erased = ?, status = 'expired', metadata = '{}', input = ?, finding = NULL, verdict = NULL,
-           score = NULL, files = '{}', file_prefix = NULL, error = NULL, reason = NULL, stage = NULL`,
+           score = NULL, files = '{}', file_prefix = NULL, error = NULL, reason = NULL, stage = NULL,
+           webhook = NULL`,
         kind,
         JSON.stringify(emptyInput),
       );
       this.#storage.sql.exec("DELETE FROM events");
-      this.timers.clear("copy", "erase_input", "expire");
+      this.timers.clear("copy", "erase_input", "expire", "notify");
       this.timers.set("sweep", now);
       this.timers.set("forget", now + this.#settings.TOMBSTONE_S);
       this.#changed({ status: "expired" }, now);
@@ -441,6 +457,20 @@ export class Ledger {
     return this.#row().cache_key;
   }
 
+  get webhook(): RequestWebhook | null {
+    const { webhook } = this.#row();
+    return webhook === null ? null : requestWebhook.parse(JSON.parse(webhook));
+  }
+
+  /** Records that were made before there were webhooks and traces. */
+  #addColumns(): void {
+    const known = this.#storage.sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('record')").toArray();
+    for (const column of ["webhook", "trace"]) {
+      if (!known.some(({ name }) => name === column))
+        this.#storage.sql.exec(`ALTER TABLE record ADD COLUMN ${column} TEXT`);
+    }
+  }
+
   #release(notBefore: number, dispatchAt: number): void {
     this.#storage.sql.exec("UPDATE record SET claimed = 0, not_before = ?", Math.ceil(notBefore));
     this.timers.clear("lease");
@@ -460,6 +490,7 @@ export class Ledger {
     );
     this.timers.clear("dispatch", "lease", "deadline");
     this.timers.set("settle", now);
+    this.timers.set("notify", now);
     this.timers.set("copy", now);
     this.timers.set("erase_input", now + Math.min(INPUT_RETENTION_S, retention));
     this.timers.set("expire", now + retention);

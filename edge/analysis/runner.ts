@@ -3,6 +3,7 @@ import { type InferLine, type InferRequest, inferLine } from "@omni-iml/shared/i
 import { Problem, type ProblemCode, problemDocument } from "@omni-iml/shared/problems";
 import { signedHeaders } from "@omni-iml/shared/signature";
 import type { Settings } from "../environment.ts";
+import { childSpan } from "../trace.ts";
 
 const path = "/v1/infer";
 /** A finding with many polygons is long; nothing honest is longer than this. */
@@ -49,10 +50,16 @@ function problemFrom(body: unknown, fallback: string): Problem {
 }
 
 /**
- * Offers the job to the runners, beginning at another one for every attempt, until one takes it on.
+ * Offers the job to the runners, beginning at another one for every attempt, until one takes it on; each offer is a span
+ * of the trace `trace`.
  * Throws `RunnerBusy` if all are at their limit or do not answer, a `Problem` if one refuses the job itself.
  */
-export async function callRunner(settings: Settings, request: InferRequest, signal: AbortSignal): Promise<Response> {
+export async function callRunner(
+  settings: Settings,
+  request: InferRequest,
+  trace: string | null,
+  signal: AbortSignal,
+): Promise<Response> {
   const body = JSON.stringify(request);
   const urls = settings.RUNNER_URLS;
   const first = (request.attempt + (request.job_id.codePointAt(request.job_id.length - 1) ?? 0)) % urls.length;
@@ -64,6 +71,7 @@ export async function callRunner(settings: Settings, request: InferRequest, sign
         method: "POST",
         headers: {
           "content-type": "application/json",
+          traceparent: childSpan(trace),
           ...(await signedHeaders(settings.RUNNER_SECRET, { method: "POST", path, body })),
         },
         body,

@@ -4,5 +4,10 @@ import type { Environment } from "../environment.ts";
 /** What Hono passes along with a request. `caller` is set behind the authentication middleware only. */
 export interface App {
   Bindings: Environment;
-  Variables: { requestId: string; caller: Caller };
+  Variables: {
+    requestId: string;
+    /** The `traceparent` of this request's own span. */
+    trace: string;
+    caller: Caller;
+  };
 }

@@ -9,6 +9,7 @@ import {
 } from "@omni-iml/shared/analysis";
 import { idSchema, newId } from "@omni-iml/shared/ids";
 import { Problem } from "@omni-iml/shared/problems";
+import { requestWebhook } from "@omni-iml/shared/webhooks";
 import type { Context } from "hono";
 import { z } from "zod";
 import type { AccountLimits } from "../accounts/authenticate.ts";
@@ -49,6 +50,7 @@ const submission = {
     query: z.object({
       options: z.string().optional().meta({ description: "With a raw body: AnalysisOptions as JSON." }),
       metadata: z.string().optional().meta({ description: "With a raw body: your labels as JSON." }),
+      webhook: z.string().optional().meta({ description: "With a raw body: RequestWebhook as JSON." }),
     }),
     body: {
       required: true,
@@ -58,6 +60,7 @@ const submission = {
             image: z.string().meta({ format: "binary" }),
             options: analysisOptions.optional(),
             metadata: metadataSchema.optional(),
+            webhook: requestWebhook.optional(),
           }),
         },
         "image/*": { schema: z.string().meta({ format: "binary" }) },
@@ -157,8 +160,9 @@ async function accept(
   env: Environment,
   account: string,
   id: string,
-  { image, input, options, metadata }: Submission,
+  { image, input, options, metadata, webhook }: Submission,
   queued: boolean,
+  trace: string,
 ): Promise<AnalysisSnapshot> {
   const key = inputKey(account, id);
   try {
@@ -169,7 +173,7 @@ async function accept(
   const start = queued ? "queued" : "now";
   const analysisKey = await cacheKey(account, input.sha256, options, release);
   const snapshot = await object(env, id).create(
-    { id, account, cacheKey: analysisKey, release: release.release, options, metadata, input },
+    { id, account, cacheKey: analysisKey, release: release.release, options, metadata, input, webhook, trace },
     start,
   );
   if (start === "queued") {
@@ -196,7 +200,7 @@ async function submit(context: Context<App>): Promise<Response> {
     const until = Date.now() + (batch ? limits.DEADLINE_BATCH_S : limits.DEADLINE_INTERACTIVE_S);
     await admit(env, id, account, accountLimits, until);
     try {
-      snapshot = await accept(env, account, id, sent, batch || preference.async);
+      snapshot = await accept(env, account, id, sent, batch || preference.async, context.get("trace"));
     } catch (error) {
       context.executionCtx.waitUntil(env.ACCOUNTS.getByName(account).withdraw(id));
       throw error;

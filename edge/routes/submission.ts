@@ -1,6 +1,7 @@
 /** What a client sends to `POST /v1/analyses`: read within limits, checked, hashed. */
 import { type AnalysisOptions, analysisOptions, metadata as metadataSchema } from "@omni-iml/shared/analysis";
 import { Problem } from "@omni-iml/shared/problems";
+import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
 import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
 import type { z } from "zod";
 import type { AnalysisInput } from "../analysis/snapshot.ts";
@@ -13,6 +14,7 @@ export interface Submission {
   input: AnalysisInput;
   options: AnalysisOptions;
   metadata: Record<string, string>;
+  webhook: RequestWebhook | null;
 }
 
 interface Parts {
@@ -20,6 +22,7 @@ interface Parts {
   filename: string | null;
   options: string | undefined;
   metadata: string | undefined;
+  webhook: string | undefined;
 }
 
 /** Beside the image, a multipart body holds boundaries, headers, options and metadata. */
@@ -96,7 +99,7 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
       maxParts: 8,
     })) {
       const name = part.name ?? "";
-      if (name !== "image" && name !== "options" && name !== "metadata") {
+      if (name !== "image" && name !== "options" && name !== "metadata" && name !== "webhook") {
         throw refuse(name === "" ? "body" : name, "is not a field of this request");
       }
       if (fields.has(name)) throw refuse(name, "is there more than once");
@@ -119,10 +122,16 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
     const field = fields.get(name);
     return field && new TextDecoder().decode(field.bytes);
   };
-  return { image: image.bytes, filename: image.filename, options: text("options"), metadata: text("metadata") };
+  return {
+    image: image.bytes,
+    filename: image.filename,
+    options: text("options"),
+    metadata: text("metadata"),
+    webhook: text("webhook"),
+  };
 }
 
-/** Reads a raw body; options and metadata come as query parameters then. */
+/** Reads a raw body; options, metadata and webhook come as query parameters then. */
 function readRaw(body: Uint8Array, query: URLSearchParams, limit: number): Parts {
   if (body.length > limit) throw tooLarge(limit);
   return {
@@ -130,6 +139,7 @@ function readRaw(body: Uint8Array, query: URLSearchParams, limit: number): Parts
     filename: null,
     options: query.get("options") ?? undefined,
     metadata: query.get("metadata") ?? undefined,
+    webhook: query.get("webhook") ?? undefined,
   };
 }
 
@@ -146,7 +156,7 @@ export async function readSubmission(request: Request, declared: number | null, 
   const mediaType = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
   const multipart = mediaType === "multipart/form-data";
   const query = new URL(request.url).searchParams;
-  checkQuery(query, multipart ? [] : ["options", "metadata"]);
+  checkQuery(query, multipart ? [] : ["options", "metadata", "webhook"]);
   if (declared === 0 || request.body === null) throw new Problem("empty_body", "The request has no body.");
   if (!multipart && !mediaType.startsWith("image/") && mediaType !== "application/octet-stream") {
     const detail = `A body of type ${mediaType} is not an image; send multipart/form-data or an image type.`;
@@ -157,6 +167,7 @@ export async function readSubmission(request: Request, declared: number | null, 
   const parts = multipart ? readMultipart(body, contentType, limit) : readRaw(body, query, limit);
   const options = parseJson(parts.options, analysisOptions, "options");
   const metadata = parseJson(parts.metadata, metadataSchema, "metadata");
+  const webhook = parts.webhook === undefined ? null : parseJson(parts.webhook, requestWebhook, "webhook");
   if (parts.image.length === 0) throw new Problem("empty_body", "The image has no bytes.");
   const type = sniffImage(parts.image);
   if (type === null) throw new Problem("unsupported_media_type", `The file is ${nameOther(parts.image)}.`);
@@ -166,5 +177,6 @@ export async function readSubmission(request: Request, declared: number | null, 
     input: { sha256, bytes: parts.image.length, content_type: type, filename: parts.filename },
     options,
     metadata,
+    webhook,
   };
 }
