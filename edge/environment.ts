@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { AccountObject } from "./accounts/account-object.ts";
 import type { AnalysisObject } from "./analysis/analysis-object.ts";
 import type { ResultObject } from "./analysis/result-object.ts";
+import type { IdempotencyObject } from "./idempotency/idempotency-object.ts";
 
 /** What travels through the queue: ids only. */
 export interface DispatchMessage {
@@ -55,6 +56,7 @@ export interface Environment extends Variables {
   ANALYSES: DurableObjectNamespace<AnalysisObject>;
   RESULTS: DurableObjectNamespace<ResultObject>;
   ACCOUNTS: DurableObjectNamespace<AccountObject>;
+  IDEMPOTENCY: DurableObjectNamespace<IdempotencyObject>;
   DATABASE: D1Database;
   STORAGE: R2Bucket;
   DISPATCH: Queue<DispatchMessage>;

@@ -18,6 +18,7 @@ import { registerModels } from "./routes/models.ts";
 export { AccountObject } from "./accounts/account-object.ts";
 export { AnalysisObject } from "./analysis/analysis-object.ts";
 export { ResultObject } from "./analysis/result-object.ts";
+export { IdempotencyObject } from "./idempotency/idempotency-object.ts";
 
 const app = new OpenAPIHono<App>({
   defaultHook: (result) => {

@@ -60,6 +60,36 @@ const kinds = {
     remedy: "Send JPEG, PNG, WebP, TIFF, AVIF or HEIC; render a PDF's pages to PNG at 200 dpi or more first.",
     retryable: false,
   },
+  image_url_refused: {
+    status: 422,
+    title: "The address of the image is not fetched",
+    remedy: "Name a public http or https address that answers with an image, or send the image itself.",
+    retryable: false,
+  },
+  image_url_failed: {
+    status: 422,
+    title: "The image could not be fetched",
+    remedy: "Check that the address answers 200 with the image in time, then send the request again.",
+    retryable: true,
+  },
+  upload_not_ready: {
+    status: 409,
+    title: "Nothing lies at the upload's address yet",
+    remedy: "PUT the file to the upload's `url` with the headers it names, then send this request again.",
+    retryable: true,
+  },
+  upload_used: {
+    status: 409,
+    title: "The upload has become an analysis already",
+    remedy: "Read the analysis named in `detail`, or make a new upload for another one.",
+    retryable: false,
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "This Idempotency-Key was used for another request",
+    remedy: "Use a new key for a new request; a key belongs to one payload for 24 hours.",
+    retryable: false,
+  },
   // Who asks
   unauthorized: {
     status: 401,
@@ -106,7 +136,7 @@ const kinds = {
   },
   gone: {
     status: 410,
-    title: "This analysis has expired or was deleted",
+    title: "This has expired or was deleted",
     remedy: "Send the image again for a new analysis.",
     retryable: false,
   },
