@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.layers import ConvNorm, SeparableConv
+from omni_iml.layers import ConvNorm, SeparableConv, full_precision
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
@@ -32,8 +32,9 @@ class SelfCorrelation(nn.Module):
         y = (ones.cumsum(0) - 1).reshape(-1)
         x_ = (ones.cumsum(1) - 1).reshape(-1)
         near = ((y[:, None] - y).abs() <= self.radius) & ((x_[:, None] - x_).abs() <= self.radius)
-        key = functional.normalize(self.key(x).flatten(2), dim=1)
-        similarity = key.transpose(1, 2) @ key - 2 * near.to(key.dtype)
+        key = functional.normalize(self.key(x).flatten(2).float(), dim=1)
+        with full_precision(x):
+            similarity = key.transpose(1, 2) @ key - 2 * near.to(key.dtype)
         best, where = similarity.topk(self.top, dim=2)
         extent = torch.maximum(y.max(), x_.max()) + 1
         dy = (y[where] - y[:, None]) / extent

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.layers import ConvNorm, DilatedResidual
+from omni_iml.layers import ConvNorm, DilatedResidual, full_precision
 
 CLIP = 20
 EMBEDDING = 4
@@ -48,9 +48,10 @@ class FrequencyHead(nn.Module):
 
     def coefficients(self, pixels: Tensor, qtable: Tensor) -> Tensor:
         """Quantized DCT coefficients of the luma: pixels [N, 3, H, W] in 0…255, table [N, 64]; [N, 64, H/8, W/8]."""
-        luma = (pixels * self.luma).sum(1, keepdim=True) - 128
-        scaled = functional.conv2d(luma, self.dct, stride=8) / qtable[:, :, None, None]
-        return torch.sign(scaled) * torch.floor(scaled.abs() + ROUND_UP_FROM)
+        with full_precision(pixels):
+            luma = (pixels * self.luma).sum(1, keepdim=True) - 128
+            scaled = functional.conv2d(luma, self.dct, stride=8) / qtable[:, :, None, None]
+            return torch.sign(scaled) * torch.floor(scaled.abs() + ROUND_UP_FROM)
 
     def forward(self, pixels: Tensor, qtable: Tensor, jpeg: Tensor) -> Tensor:
         """Pixels [N, 3, H, W] in 0…255, table [N, 64] ≥ 1, flag [N] in {0, 1}; [N, width, H/8, W/8]."""

@@ -1,6 +1,12 @@
 """Convolution blocks shared by the heads, the decoder and the backbone."""
 
+import torch
 from torch import Tensor, nn
+
+
+def full_precision(x: Tensor) -> torch.autocast:
+    """A context in which mixed precision is off for `x`'s device: bf16 has 8 bits, and some steps need every one."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class ConvNorm(nn.Sequential):

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omni_iml.model import DOMAINS
+
 
 @dataclass
 class Batch:
@@ -60,57 +62,98 @@ def augment(arrays: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str
 class Stream:
     """Endless shuffled batches from a folder of shards that may still be growing.
 
-    Shards are taken least-used first, `mixed` at a time, so that a batch mixes samples of several.
+    Shards are taken least-used first, `mixed` at a time, so that a batch mixes samples of several. `weights` says how
+    much more often than others a domain's or a kind's samples are taken (their names to factors). With `reuse` a shard
+    that was taken so often is deleted, unless few are left: the forge may be slower than the training.
     """
 
-    def __init__(self, folder: str, size: int, seed: int, mixed: int = 6):
+    def __init__(
+        self,
+        folder: str,
+        size: float,
+        seed: int,
+        mixed: int = 6,
+        weights: dict[str, float] | None = None,
+        reuse: int = 0,
+    ):
         self.folder = pathlib.Path(folder)
         self.size = size
         self.mixed = mixed
+        self.weights = weights or {}
+        self.reuse = reuse
         self.rng = np.random.default_rng(seed)
         self.used: dict[str, int] = {}
+        self.lock = threading.Lock()
+
+    def take(self) -> list[pathlib.Path]:
+        """The next shards to read; raises FileNotFoundError where the folder holds none."""
+        with self.lock:
+            paths = sorted(self.folder.glob("shard-*.npz"))
+            if not paths:
+                raise FileNotFoundError(f"no shards in {self.folder}: run python -m forge.write first")
+            spare = len(paths) - 4 * self.mixed
+            for path in [path for path in paths if self.reuse and self.used.get(path.name, 0) >= self.reuse][
+                : max(0, spare)
+            ]:
+                path.unlink(missing_ok=True)
+                paths.remove(path)
+            order = sorted(paths, key=lambda path: (self.used.get(path.name, 0), self.rng.random()))[: self.mixed]
+            for path in order:
+                self.used[path.name] = self.used.get(path.name, 0) + 1
+            return order
 
     def groups(self) -> Iterator[dict[str, np.ndarray]]:
         """Several shards of one sample size concatenated."""
         while True:
-            paths = sorted(self.folder.glob("shard-*.npz"))
-            if not paths:
-                raise FileNotFoundError(f"no shards in {self.folder}: run python -m forge.write first")
-            order = sorted(paths, key=lambda path: (self.used.get(path.name, 0), self.rng.random()))
             shards = []
-            for path in order[: self.mixed]:
-                self.used[path.name] = self.used.get(path.name, 0) + 1
+            for path in self.take():
                 try:
                     shards.append(read(path))
-                except FileNotFoundError:  # the forge replaced an older shard
+                except FileNotFoundError:  # the forge replaced an older shard, or another reader used it up
                     continue
-            sides = {shard["pixels"].shape[1] for shard in shards}
-            for side in sides:
+            for side in sorted({shard["pixels"].shape[1] for shard in shards}):
                 alike = [shard for shard in shards if shard["pixels"].shape[1] == side]
                 yield {name: np.concatenate([shard[name] for shard in alike]) for name in FIELDS}
 
-    def batches(self) -> Iterator[Batch]:
-        """Batches of about `size` 256² samples' worth of pixels."""
+    def copies(self, group: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """Indices of a group's samples in random order, each as often as its domain's and kind's weights say."""
+        count = len(group["jpeg"])
+        factor = np.array(
+            [
+                self.weights.get(DOMAINS[domain], 1.0) * self.weights.get(str(kind), 1.0)
+                for domain, kind in zip(group["domain"], group["kind"], strict=True)
+            ]
+        )
+        # As many as there are, on average: a fraction of a copy is a copy with that probability.
+        often = np.floor(factor * count / max(factor.sum(), 1e-9) + rng.random(count)).astype(int)
+        return rng.permutation(np.repeat(np.arange(count), often))
+
+    def batches(self, seed: int = 0) -> Iterator[Batch]:
+        """Batches of about `size` 256² samples' worth of pixels; `seed` tells readers of one stream apart."""
+        with self.lock:
+            rng = np.random.default_rng([seed, int(self.rng.integers(2**31))])
         for group in self.groups():
             side = group["pixels"].shape[1]
-            count = max(2, round(self.size * 256 * 256 / side / side))
-            order = self.rng.permutation(len(group["jpeg"]))
+            order = self.copies(group, rng)
+            # A group of few large samples may be smaller than a batch.
+            count = max(2, min(round(self.size * 256 * 256 / side / side), len(order)))
             for start in range(0, len(order) - count + 1, count):
                 part = order[start : start + count]
-                yield batch(augment({name: group[name][part] for name in FIELDS}, self.rng))
+                yield batch(augment({name: group[name][part] for name in FIELDS}, rng))
 
-    def prefetched(self, ahead: int = 8) -> Iterator[Batch]:
-        """The same batches, prepared by a thread."""
+    def prefetched(self, ahead: int = 8, readers: int = 1) -> Iterator[Batch]:
+        """The same batches, prepared by threads."""
         ready: queue.Queue[Batch | Exception] = queue.Queue(ahead)
 
-        def fill() -> None:
+        def fill(seed: int) -> None:
             try:
-                for one in self.batches():
+                for one in self.batches(seed):
                     ready.put(one)
             except Exception as error:  # handed to the consumer, who raises it
                 ready.put(error)
 
-        threading.Thread(target=fill, daemon=True).start()
+        for seed in range(readers):
+            threading.Thread(target=fill, args=(seed,), daemon=True).start()
         while True:
             item = ready.get()
             if isinstance(item, Exception):

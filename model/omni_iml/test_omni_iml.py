@@ -64,6 +64,20 @@ def test_high_pass_sees_nothing_in_a_flat_image_or_its_border():
     assert residual.abs().max() < 1e-3
 
 
+def test_mixed_precision_leaves_coefficients_and_residuals_alone():
+    pixels = torch.from_numpy(scene().transpose(2, 0, 1).copy())[None].float()
+    table, head, layer = torch.full((1, 64), 5.0), FrequencyHead(), HighPass(8).eval()
+    seen = {}
+    layer.layers.register_forward_pre_hook(lambda _, inputs: seen.setdefault(len(seen), inputs[0]))
+    exact = head.coefficients(pixels, table)
+    layer(pixels)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = head.coefficients(pixels, table)
+        layer(pixels)
+    assert torch.equal(exact, mixed)
+    assert torch.equal(seen[0], seen[1])
+
+
 def test_stem_pads_as_tensorflow_does():
     network = EfficientNetLite2()
     network.load_pretrained()
