@@ -13,6 +13,8 @@ export interface Caller {
   account: string;
   scopes: readonly string[];
   limits: AccountLimits;
+  /** Milliseconds for which the account wants its results kept; `null`: as the deployment says. */
+  retention: number | null;
 }
 
 type KeyRow = {
@@ -27,11 +29,12 @@ type KeyRow = {
   requests_per_minute: number;
   in_flight_limit: number;
   monthly_quota: number;
+  retention_s: number | null;
 };
 
 const query = `
 SELECT k.id, k.account_id, k.secret_sha256, k.scopes, k.expires_at, k.last_used_at, k.revoked_at,
-       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota
+       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota, a.retention_s
 FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.lookup = ?`;
 
 /** `last_used_at` is for people who tidy up their keys: a minute's precision is enough. */
@@ -70,5 +73,6 @@ export async function authenticate(
       inFlight: row.in_flight_limit,
       monthlyQuota: row.monthly_quota,
     },
+    retention: row.retention_s === null ? null : row.retention_s * 1000,
   };
 }
