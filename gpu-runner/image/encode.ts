@@ -22,5 +22,7 @@ export function encodeGrey(map: GreyMap): Promise<Buffer> {
 /** 255 where the probability (0 to 1) reaches `threshold`, else 0. */
 export function maskOf({ data, width, height }: GreyMap, threshold: number): GreyMap {
   const least = Math.ceil(threshold * 255);
-  return { data: data.map((value) => (value >= least ? 255 : 0)), width, height };
+  const mask = new Uint8Array(data.length);
+  for (let i = 0; i < mask.length; i++) mask[i] = (data[i] ?? 0) >= least ? 255 : 0;
+  return { data: mask, width, height };
 }

@@ -44,7 +44,7 @@ export class Blender {
   readonly #grid: TileGrid;
   readonly #columnWindows: readonly Float32Array[];
   readonly #rowWindows: readonly Float32Array[];
-  readonly #view: View | null;
+  readonly #view: StretchedView | null;
   /** Weighted sums of the rows from `#bandTop` on, as wide as the image. */
   readonly #band: Float32Array;
   #bandTop = 0;
@@ -55,7 +55,7 @@ export class Blender {
     this.#grid = grid;
     this.#columnWindows = normalisedWindows(grid.columns, grid.width, overlap);
     this.#rowWindows = normalisedWindows(grid.rows, grid.height, overlap);
-    this.#view = view;
+    this.#view = view && new StretchedView(view, size.width, size.height);
     this.#band = new Float32Array(size.width * grid.height);
     this.map = new Uint8Array(size.width * size.height);
   }
@@ -67,12 +67,13 @@ export class Blender {
     const rowWindow = this.#rowWindows[row] ?? new Float32Array();
     const width = Math.min(this.#grid.width, this.#width - left);
     const height = Math.min(this.#grid.height, this.#height - this.#bandTop);
+    const band = this.#band;
     for (let y = 0; y < height; y++) {
       const weight = rowWindow[y] ?? 0;
       const from = y * this.#grid.width;
       const to = y * this.#width + left;
       for (let x = 0; x < width; x++) {
-        this.#band[to + x] = (this.#band[to + x] ?? 0) + (probability[from + x] ?? 0) * (columnWindow[x] ?? 0) * weight;
+        band[to + x] = (band[to + x] ?? 0) + (probability[from + x] ?? 0) * (columnWindow[x] ?? 0) * weight;
       }
     }
   }
@@ -89,35 +90,77 @@ export class Blender {
   }
 
   #write(bandRow: number): void {
-    const from = bandRow * this.#width;
-    const to = (this.#bandTop + bandRow) * this.#width;
-    const overlay =
-      this.#view === null ? null : viewRow(this.#view, this.#bandTop + bandRow, this.#width, this.#height);
+    const { map } = this;
+    const band = this.#band;
+    const width = this.#width;
+    const from = bandRow * width;
+    const to = (this.#bandTop + bandRow) * width;
+    const overlay = this.#view?.row(this.#bandTop + bandRow);
     const weight = this.#view?.weight ?? 0;
-    for (let x = 0; x < this.#width; x++) {
-      const tiles = this.#band[from + x] ?? 0;
-      const value = overlay === null ? tiles : tiles * (1 - weight) + (overlay[x] ?? 0) * weight;
-      this.map[to + x] = Math.round(value);
+    if (overlay === undefined) for (let x = 0; x < width; x++) map[to + x] = Math.round(band[from + x] ?? 0);
+    else {
+      for (let x = 0; x < width; x++) {
+        map[to + x] = Math.round((band[from + x] ?? 0) * (1 - weight) + (overlay[x] ?? 0) * weight);
+      }
     }
   }
 }
 
-/** One row of the view stretched to `width` × `height`: bilinear, pixel centres at halves, edges clamped. */
-function viewRow(view: View, y: number, width: number, height: number): Float32Array {
-  const [above, below, down] = neighbours(y, height, view.height);
-  const row = new Float32Array(width);
-  for (let x = 0; x < width; x++) {
-    const [left, right, along] = neighbours(x, width, view.width);
-    const at = (py: number, px: number) => view.probability[py * view.width + px] ?? 0;
-    const upper = at(above, left) * (1 - along) + at(above, right) * along;
-    const lower = at(below, left) * (1 - along) + at(below, right) * along;
-    row[x] = upper * (1 - down) + lower * down;
-  }
-  return row;
+/** For each of `length` positions the two of `viewLength` it lies between, and how far it is from the first to the second. */
+interface Stretch {
+  readonly first: Int32Array;
+  readonly second: Int32Array;
+  readonly share: Float32Array;
 }
 
-function neighbours(position: number, length: number, viewLength: number): [number, number, number] {
-  const exact = Math.min(Math.max(((position + 0.5) * viewLength) / length - 0.5, 0), viewLength - 1);
-  const first = Math.floor(exact);
-  return [first, Math.min(first + 1, viewLength - 1), exact - first];
+/** Bilinear: pixel centres at halves, edges clamped. */
+function stretch(length: number, viewLength: number): Stretch {
+  const exact = Float64Array.from({ length }, (_, i) =>
+    Math.min(Math.max(((i + 0.5) * viewLength) / length - 0.5, 0), viewLength - 1),
+  );
+  const first = Int32Array.from(exact, Math.floor);
+  return {
+    first,
+    second: first.map((position) => Math.min(position + 1, viewLength - 1)),
+    share: Float32Array.from(exact, (position) => position - Math.floor(position)),
+  };
+}
+
+/** A view stretched over the image, a row at a time; the buffers are one image's, not one row's. */
+class StretchedView {
+  readonly weight: number;
+  readonly #view: View;
+  readonly #across: Stretch;
+  readonly #down: Stretch;
+  /** A row of the view's width, between two of its rows. */
+  readonly #between: Float32Array;
+  readonly #row: Float32Array;
+
+  constructor(view: View, width: number, height: number) {
+    this.weight = view.weight;
+    this.#view = view;
+    this.#across = stretch(width, view.width);
+    this.#down = stretch(height, view.height);
+    this.#between = new Float32Array(view.width);
+    this.#row = new Float32Array(width);
+  }
+
+  /** Row `y` of the image, 0 to 255; overwritten by the next call. */
+  row(y: number): Float32Array {
+    const { probability, width } = this.#view;
+    const upper = (this.#down.first[y] ?? 0) * width;
+    const lower = (this.#down.second[y] ?? 0) * width;
+    const down = this.#down.share[y] ?? 0;
+    const between = this.#between;
+    for (let x = 0; x < width; x++) {
+      between[x] = (probability[upper + x] ?? 0) * (1 - down) + (probability[lower + x] ?? 0) * down;
+    }
+    const { first, second, share } = this.#across;
+    const row = this.#row;
+    for (let x = 0; x < row.length; x++) {
+      const along = share[x] ?? 0;
+      row[x] = (between[first[x] ?? 0] ?? 0) * (1 - along) + (between[second[x] ?? 0] ?? 0) * along;
+    }
+    return row;
+  }
 }

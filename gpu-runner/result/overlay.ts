@@ -11,14 +11,13 @@ const strongest = 0.6;
 /** Probabilities below this stay untinted, so that a quiet map leaves the image as it is. */
 const tintFrom = 0.2;
 
-/** Opacity, and a colour from yellow to red, for each of the 256 values of a map. */
-const heat: readonly (readonly [red: number, green: number, blue: number, alpha: number])[] = Array.from(
-  { length: 256 },
-  (_, value) => {
-    const strength = Math.max(0, (value / 255 - tintFrom) / (1 - tintFrom));
-    return [255, Math.round(200 * (1 - strength)), 0, Math.round(255 * strongest * Math.sqrt(strength))];
-  },
-);
+/** RGBA for each of the 256 values of a map, as one word each: a colour from yellow to red, the stronger the more opaque. */
+const heat = new Uint32Array(256);
+const heatBytes = new Uint8Array(heat.buffer);
+for (let value = 0; value < 256; value++) {
+  const strength = Math.max(0, (value / 255 - tintFrom) / (1 - tintFrom));
+  heatBytes.set([255, 200 * (1 - strength), 0, 255 * strongest * Math.sqrt(strength)].map(Math.round), 4 * value);
+}
 
 export interface OverlayInput {
   readonly stored: RgbImage;
@@ -40,17 +39,11 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
   });
   const displayed = await orient(resized, orientation).png({ compressionLevel: 0 }).toBuffer();
   const probability = await greyImage(map).resize(width, height, { fit: "fill" }).toColourspace("b-w").raw().toBuffer();
-  const tint = Buffer.allocUnsafe(width * height * 4);
-  for (let i = 0; i < probability.length; i++) {
-    const [red, green, blue, alpha] = heat[probability[i] ?? 0] ?? [0, 0, 0, 0];
-    tint[4 * i] = red;
-    tint[4 * i + 1] = green;
-    tint[4 * i + 2] = blue;
-    tint[4 * i + 3] = alpha;
-  }
+  const tint = new Uint32Array(width * height);
+  for (let i = 0; i < tint.length; i++) tint[i] = heat[probability[i] ?? 0] ?? 0;
   return sharp(displayed)
     .composite([
-      { input: tint, raw: { width, height, channels: 4 } },
+      { input: new Uint8Array(tint.buffer), raw: { width, height, channels: 4 } },
       { input: Buffer.from(outlines(regions, map.height, width, height, scale)) },
     ])
     .removeAlpha()

@@ -23,7 +23,8 @@ export interface ScoreInput {
 /** Counts of the 256 values of a map: all that its features need. */
 function histogramOf(map: GreyMap): Float64Array {
   const counts = new Float64Array(256);
-  for (const value of map.data) counts[value] = (counts[value] ?? 0) + 1;
+  const { data } = map;
+  for (let i = 0; i < data.length; i++) counts[data[i] ?? 0] = (counts[data[i] ?? 0] ?? 0) + 1;
   return counts;
 }
 
