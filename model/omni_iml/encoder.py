@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.layers import ConvNorm, SeparableConv
+from omni_iml.layers import ConvNorm, SeparableConv, full_precision
 
 # (expansion, kernel, stride, input channels, output channels) of the blocks; the original's last block (352 channels,
 # a fifth of all parameters) is left out: at stride 32 it serves classification more than localization.
@@ -44,8 +44,34 @@ class SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[N, cin, H, W] to [N, cout, H/stride, W/stride]."""
         if self.stride[0] > 1:
+            if torch.onnx.is_in_onnx_export():
+                return PaddedConv.apply(x, self.weight, self.stride[0], self.groups, self.before, self.after)
             x = functional.pad(x, (self.before, self.after, self.before, self.after))
         return super().forward(x)
+
+
+class PaddedConv(torch.autograd.Function):
+    """For the export only: ONNX's convolution pads each side by itself, PyTorch's can't, and a separate Pad is slow."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, stride: int, groups: int, before: int, after: int) -> Tensor:
+        """[N, cin, H, W] to [N, cout, H/stride, W/stride]."""
+        return functional.conv2d(
+            functional.pad(x, (before, after, before, after)), weight, stride=stride, groups=groups
+        )
+
+    @staticmethod
+    def symbolic(g, x, weight, stride: int, groups: int, before: int, after: int):
+        """The ONNX node."""
+        return g.op(
+            "Conv",
+            x,
+            weight,
+            kernel_shape_i=weight.type().sizes()[2:],
+            strides_i=[stride, stride],
+            pads_i=[before, before, after, after],
+            group_i=groups,
+        )
 
 
 def norm(width: int) -> nn.BatchNorm2d:
@@ -137,7 +163,8 @@ class HighPass(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """[N, 3, H, W] in 0…255 to [N, width, H/8, W/8]."""
         # The kernels sum to zero, and zero padding would make an edge of the border: replicate it.
-        residual = functional.conv2d(functional.pad(pixels, (2, 2, 2, 2), mode="replicate"), self.kernels, groups=3)
+        with full_precision(pixels):
+            residual = functional.conv2d(functional.pad(pixels, (2, 2, 2, 2), mode="replicate"), self.kernels, groups=3)
         return self.layers(residual.clamp(-8, 8) / 4)
 
 
