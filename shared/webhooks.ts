@@ -77,12 +77,10 @@ export type WebhookEndpoint = z.infer<typeof webhookEndpoint>;
 export const webhookSecret = z
   .object({
     object: z.literal("webhook_secret"),
-    secret: z
-      .string()
-      .meta({
-        description: "Standard Webhooks: `whsec_` and base64.",
-        example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-      }),
+    secret: z.string().meta({
+      description: "Standard Webhooks: `whsec_` and base64.",
+      example: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }),
     previous_expires_at: z.iso.datetime().nullable().meta({
       description: "Until then every message carries signatures of both the old and the new secret.",
     }),
