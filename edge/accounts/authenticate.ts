@@ -11,6 +11,10 @@ export interface AccountLimits {
 
 export interface Caller {
   account: string;
+  /** The id of the key. */
+  key: string;
+  /** Whether the account is one of those that run this deployment. */
+  operator: boolean;
   scopes: readonly string[];
   limits: AccountLimits;
   /** Milliseconds for which the account wants its results kept; `null`: as the deployment says. */
@@ -30,11 +34,12 @@ type KeyRow = {
   in_flight_limit: number;
   monthly_quota: number;
   retention_s: number | null;
+  operator: number;
 };
 
 const query = `
 SELECT k.id, k.account_id, k.secret_sha256, k.scopes, k.expires_at, k.last_used_at, k.revoked_at,
-       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota, a.retention_s
+       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota, a.retention_s, a.operator
 FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.lookup = ?`;
 
 /** `last_used_at` is for people who tidy up their keys: a minute's precision is enough. */
@@ -67,6 +72,8 @@ export async function authenticate(
   }
   return {
     account: row.account_id,
+    key: row.id,
+    operator: row.operator === 1,
     scopes: row.scopes.split(" "),
     limits: {
       requestsPerMinute: row.requests_per_minute,

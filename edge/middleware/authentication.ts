@@ -5,6 +5,9 @@ import { createMiddleware } from "hono/factory";
 import { authenticate } from "../accounts/authenticate.ts";
 import type { App } from "./app-types.ts";
 
+/** Seconds by which the quota's window is described; it is really the calendar month, UTC, that `t` counts down. */
+const month = 30 * 86_400;
+
 /** Sets `caller` and spends one token of the account's bucket; answers carry the RateLimit fields (draft 11). */
 export const authentication = createMiddleware<App>(async (context, next) => {
   const { env, req, executionCtx } = context;
@@ -19,12 +22,22 @@ export const authentication = createMiddleware<App>(async (context, next) => {
   });
   context.set("caller", caller);
   const rate = await env.ACCOUNTS.getByName(caller.account).take(caller.limits);
-  context.header("ratelimit-policy", `"requests";q=${caller.limits.requestsPerMinute};w=60`);
-  context.header("ratelimit", `"requests";r=${rate.remaining};t=${rate.reset}`);
+  const { requestsPerMinute, monthlyQuota } = caller.limits;
+  context.header("ratelimit-policy", `"requests";q=${requestsPerMinute};w=60, "analyses";q=${monthlyQuota};w=${month}`);
+  context.header(
+    "ratelimit",
+    `"requests";r=${rate.remaining};t=${rate.reset}, "analyses";r=${rate.quota.remaining};t=${rate.quota.reset}`,
+  );
   if (!rate.allowed) {
-    const detail = `This account may send ${caller.limits.requestsPerMinute} requests a minute.`;
+    const detail = `This account may send ${requestsPerMinute} requests a minute.`;
     throw new Problem("rate_limited", detail, { retryAfter: rate.reset });
   }
+  await next();
+});
+
+/** Lets only keys of the accounts pass that run this deployment. */
+export const requireOperator = createMiddleware<App>(async (context, next) => {
+  if (!context.get("caller").operator) throw new Problem("forbidden", "Only an operator's account may do that.");
   await next();
 });
 
