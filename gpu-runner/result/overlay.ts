@@ -43,7 +43,7 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
   for (let i = 0; i < tint.length; i++) tint[i] = heat[probability[i] ?? 0] ?? 0;
   return sharp(displayed)
     .composite([
-      { input: new Uint8Array(tint.buffer), raw: { width, height, channels: 4 } },
+      { input: Buffer.from(tint.buffer), raw: { width, height, channels: 4 } },
       { input: Buffer.from(outlines(regions, map.height, width, height, scale)) },
     ])
     .removeAlpha()
