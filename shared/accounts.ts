@@ -26,7 +26,12 @@ export type ApiKey = z.infer<typeof apiKey>;
 
 /** The only answer that ever shows the key itself. */
 export const createdApiKey = apiKey
-  .extend({ key: z.string().meta({ description: "Keep it now: only a hash of it is stored." }) })
+  .extend({
+    key: z.string().nullable().meta({
+      description:
+        "Keep it now: only a hash of it is stored. `null` where the request only repeats an earlier one under the same Idempotency-Key.",
+    }),
+  })
   .meta({ id: "CreatedApiKey" });
 export type CreatedApiKey = z.infer<typeof createdApiKey>;
 
@@ -67,7 +72,13 @@ const limit = z.int().min(1);
 export const accountLimits = z.object({
   requests_per_minute: limit.max(1_000_000),
   in_flight_limit: limit.max(1_000_000),
-  monthly_quota: limit.max(1_000_000_000),
+  monthly_quota: z.int().min(0).max(1_000_000_000),
+  retention_s: z
+    .int()
+    .min(60)
+    .max(30 * 86_400)
+    .nullable()
+    .meta({ description: "Seconds for which results are kept; `null`: as the deployment says." }),
 });
 
 export const account = z
@@ -92,7 +103,8 @@ export const newAccount = z.strictObject({ name: accountName, ...accountLimits.p
 });
 export const accountChange = z
   .strictObject({ name: accountName.optional(), disabled: z.boolean().optional(), ...accountLimits.partial().shape })
-  .meta({ id: "AccountChange" });
+  .refine((change) => Object.keys(change).length > 0, "names no change")
+  .meta({ id: "AccountChange", minProperties: 1 });
 
 /** A new account comes with a first key that has every scope. */
 export const createdAccount = account.extend({ api_key: createdApiKey }).meta({ id: "CreatedAccount" });

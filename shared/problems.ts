@@ -103,6 +103,24 @@ const kinds = {
     remedy: "Use a key that has the scope named in `detail`.",
     retryable: false,
   },
+  last_admin_key: {
+    status: 409,
+    title: "Without this key nobody could manage the account's keys",
+    remedy: "Create another key with the scope admin first, or roll this one.",
+    retryable: false,
+  },
+  limit_reached: {
+    status: 409,
+    title: "The account has as many of these as it may have",
+    remedy: "Delete or revoke what is no longer used.",
+    retryable: false,
+  },
+  endpoint_disabled: {
+    status: 409,
+    title: "The webhook endpoint is disabled",
+    remedy: "Enable it with PATCH `enabled: true`, then send this request again.",
+    retryable: false,
+  },
   rate_limited: {
     status: 429,
     title: "Too many requests",

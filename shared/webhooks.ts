@@ -42,7 +42,8 @@ export const webhookEndpointChange = z
     description: description.optional(),
     enabled: z.boolean().optional().meta({ description: "`true` also brings back an endpoint that was disabled." }),
   })
-  .meta({ id: "WebhookEndpointChange" });
+  .refine((change) => Object.keys(change).length > 0, "names no change")
+  .meta({ id: "WebhookEndpointChange", minProperties: 1 });
 
 export const disabledReasons = ["owner", "gone", "failing"] as const;
 

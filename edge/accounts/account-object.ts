@@ -10,7 +10,7 @@ export interface RateState {
   remaining: number;
   /** Seconds until the bucket is full again, or, where the request was refused, until the next token. */
   reset: number;
-  quota: { remaining: number; /** Seconds until the next month. */ reset: number };
+  quota: { remaining: number /** Seconds until the next month. */; reset: number };
 }
 
 export type Admission =
@@ -84,7 +84,8 @@ export class AccountObject extends DurableObject<Environment> {
     const now = Date.now();
     const month = monthOf(now);
     sql.exec("DELETE FROM under_way WHERE until <= ?", now - forgottenAfter);
-    if (sql.exec("SELECT 1 FROM under_way WHERE analysis = ?", analysis).toArray().length > 0) return { admitted: true };
+    if (sql.exec("SELECT 1 FROM under_way WHERE analysis = ?", analysis).toArray().length > 0)
+      return { admitted: true };
     const underWay = this.#underWay(now);
     if (underWay >= limits.inFlight) {
       const detail = `${underWay} analyses are under way; this account may have ${limits.inFlight} at a time.`;

@@ -15,6 +15,9 @@ export interface ApiKeyParts {
   secret: string;
 }
 
+/** What a key begins with, by which it is told apart from others without giving it away. */
+export const keyPrefix = (lookup: string) => `omni_live_${lookup}`;
+
 function randomLetters(length: number): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => alphabet.charAt(byte % 32)).join("");
 }
@@ -23,7 +26,7 @@ function randomLetters(length: number): string {
 export async function newApiKey(): Promise<{ key: string; lookup: string; secretSha256: string }> {
   const lookup = randomLetters(lookupLength);
   const secret = randomLetters(secretLength);
-  return { key: `omni_live_${lookup}_${secret}`, lookup, secretSha256: await hashSecret(secret) };
+  return { key: `${keyPrefix(lookup)}_${secret}`, lookup, secretSha256: await hashSecret(secret) };
 }
 
 /** The parts of a well-formed key, else `null`. */

@@ -21,6 +21,7 @@ import {
   type WebhookDeliveryPage,
   type WebhookEndpoint,
   type WebhookSecret,
+  type webhookEndpointChange,
 } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
 import type { Settings } from "../environment.ts";
@@ -43,6 +44,8 @@ export interface EndpointSettings {
   events: readonly EventType[] | null;
   description: string;
 }
+
+export type EndpointChange = z.output<typeof webhookEndpointChange>;
 
 /** The right to make one attempt, until its lease has run out. */
 export interface DeliveryClaim {
@@ -201,10 +204,7 @@ export class DeliveryLog {
     };
   }
 
-  change(
-    change: Partial<Pick<EndpointSettings, "url" | "events" | "description">> & { enabled?: boolean | undefined },
-    now: number,
-  ): void {
+  change(change: EndpointChange, now: number): void {
     this.#commit(now, () => {
       const { sql } = this.#storage;
       if (change.url !== undefined) sql.exec("UPDATE endpoint SET url = ?, failing_since = NULL", change.url);

@@ -6,7 +6,6 @@
  * restart at any moment leads to one attempt too many rather than one too few. Receivers tell by `webhook-id`.
  */
 import { DurableObject } from "cloudflare:workers";
-import { newId } from "@omni-iml/shared/ids";
 import { webhookSignature } from "@omni-iml/shared/webhook-signature";
 import {
   type DeliveryStatus,
@@ -24,6 +23,7 @@ import {
   type AttemptOutcome,
   type DeliveryClaim,
   DeliveryLog,
+  type EndpointChange,
   type EndpointSettings,
   type EndpointTimer,
 } from "./delivery-log.ts";
@@ -49,7 +49,7 @@ export class EndpointObject extends DurableObject<Environment> {
     return this.#log.belongsTo(account) ? this.#log.describe() : null;
   }
 
-  change(account: string, change: Parameters<DeliveryLog["change"]>[0]): WebhookEndpoint | null {
+  change(account: string, change: EndpointChange): WebhookEndpoint | null {
     if (!this.#log.belongsTo(account)) return null;
     this.#log.change(change, Date.now());
     return this.#log.describe();
@@ -89,12 +89,12 @@ export class EndpointObject extends DurableObject<Environment> {
     this.#pump();
   }
 
-  /** Sends a test and answers with its delivery after the first attempt. */
-  async test(account: string): Promise<WebhookDelivery | "disabled" | null> {
+  /** Sends a test under the message id `id` and answers with its delivery after the first attempt. */
+  async test(account: string, id: string): Promise<WebhookDelivery | "disabled" | null> {
     if (!this.#log.belongsTo(account)) return null;
     if (this.#log.disabled) return "disabled";
     const data = JSON.stringify({ endpoint: this.#log.describe().id });
-    const event = { id: newId("event"), type: testEventType, at: Date.now(), subject: null, data } as const;
+    const event = { id, type: testEventType, at: Date.now(), subject: null, data } as const;
     this.#log.add(event, null, Date.now());
     this.#pump();
     await this.#sending.get(event.id);
