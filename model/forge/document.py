@@ -13,6 +13,7 @@ import numpy as np
 
 from . import natural
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
+from .histories import TEXT
 from .lettering import (
     ERASERS,
     altered_text,
@@ -40,6 +41,7 @@ KINDS = {
     "copy_move": 0.015,
     "removal": 0.015,
 }
+HABITS = TEXT
 RENDERED_SHARE = 0.5
 LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a crop would hold a few letters
 LEAST_CHANGE = 6.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import natural
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
-from .histories import camera_noise
+from .histories import Habits, camera_noise
 from .natural import blended, colour_transfer, edited_frame, seamless_clone
 from .pool import Photo, Window, resize
 
@@ -35,6 +35,19 @@ KINDS = {
     "local_edit": 0.01,
     "generated": 0.01,
 }
+# A face fills a portrait; a swap survives a good save, seldom a chat program.
+HABITS = Habits(
+    saves_before=(0.12, 0.68, 0.20),
+    quality_before=(60, 95),
+    resized=0.08,
+    finished=0.08,
+    saves_after=(0.72, 0.20, 0.06, 0.02),
+    quality_after=(70, 98),
+    final_quality=(70, 100),
+    grid_kept=0.85,
+    smallest_scale=0.5,
+    views=0.15,
+)
 SHARP_ENOUGH = 1.5  # a donor face is enlarged by no more than this
 LEAST_CHANGE = {"face_swap": 5.0, "self_blend": 1.5, "feature_swap": 4.0, "retouch": 1.2}
 

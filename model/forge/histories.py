@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -90,6 +91,60 @@ def scaled_tables(quality: float) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How images of a domain are usually treated; forged and authentic ones alike.
+
+    Shares are probabilities. saves_before[n], saves_after[n]: of n saves before the forgery, and of n between the
+    forgery and the final file; qualities as (lowest, highest); grid_kept: of the first cut after the forgery being a
+    multiple of 8; rescaled: of the window being shrunk before everything, by smallest_scale at most; views: of samples
+    that are whole images squeezed to the size of a crop; varied: of untouched pictures that differ from place to place
+    (variation.py); shared: of images that went through a network which shrinks, sharpens and saves them its own way.
+    """
+
+    saves_before: tuple[float, float, float] = (0.22, 0.55, 0.23)
+    quality_before: tuple[int, int] = (50, 98)
+    noisy: float = 0.3
+    resized: float = 0.22
+    finishes: tuple[str, ...] = ("blur", "sharpen", "tone")
+    finished: float = 0.16
+    saves_after: tuple[float, float, float, float] = (0.62, 0.25, 0.09, 0.04)
+    quality_after: tuple[int, int] = (55, 98)
+    final_quality: tuple[int, int] = (50, 100)
+    final_jpeg: float = 0.66
+    final_png: float = 0.26
+    grid_kept: float = 0.75
+    rescaled: float = 0.5
+    smallest_scale: float = 0.4
+    views: float = 0.25
+    varied: float = 0.2
+    shared: float = 0.12
+
+
+USUAL = Habits()
+# Text is edited in files that lie about as JPEGs and is saved well enough to be read: DocTamper's have 1-3 saves of
+# 75-100. One region is a word, so whole-page views and strong shrinking leave nothing of it to see.
+TEXT = Habits(
+    saves_before=(0.06, 0.80, 0.14),
+    quality_before=(55, 92),
+    noisy=0.15,
+    resized=0.05,
+    finishes=("blur", "sharpen", "tone", "print and scan", "print and scan"),
+    finished=0.08,
+    saves_after=(0.80, 0.15, 0.04, 0.01),
+    quality_after=(75, 98),
+    final_quality=(75, 100),
+    final_jpeg=0.84,
+    final_png=0.12,
+    grid_kept=0.90,
+    rescaled=0.35,
+    smallest_scale=0.6,
+    views=0.08,
+    varied=0.04,
+    shared=0.02,
+)
+
+
 class SaveBook:
     """Draws saves: libjpeg's tables, real camera tables, and tables of makers we have never seen."""
 
@@ -111,12 +166,12 @@ class SaveBook:
             return Save("JPEG", quality, subsampling, tuple(map(int, luma)), tuple(map(int, chroma)))
         return Save("JPEG", quality, subsampling, *_unseen_tables(rng, quality))
 
-    def final(self, rng: np.random.Generator, share_jpeg: float = 0.70, share_png: float = 0.20) -> Save:
+    def final(self, rng: np.random.Generator, habits: Habits = USUAL) -> Save:
         """The file that reaches us: JPEG, PNG, else WebP."""
         kind = rng.random()
-        if kind < share_jpeg:
-            return self.jpeg(rng, 60, 100)
-        if kind < share_jpeg + share_png:
+        if kind < habits.final_jpeg:
+            return self.jpeg(rng, *habits.final_quality)
+        if kind < habits.final_jpeg + habits.final_png:
             return Save("PNG")
         return Save("WEBP", int(rng.integers(60, 96)))
 
@@ -191,15 +246,15 @@ class Life:
         return pixels
 
 
-def draw_life(rng: np.random.Generator, book: SaveBook, shift_allowed: bool = True) -> Life:
+def draw_life(rng: np.random.Generator, book: SaveBook, shift_allowed: bool = True, habits: Habits = USUAL) -> Life:
     """Most images have been saved once; some twice, a third of those on a shifted grid; some never."""
-    count = int(rng.choice(3, p=[0.22, 0.55, 0.23]))
+    count = int(rng.choice(3, p=habits.saves_before))
     steps = []
     for index in range(count):
         shifted = shift_allowed and index > 0 and rng.random() < 0.3
         dx, dy = (int(rng.integers(0, 8)), int(rng.integers(0, 8))) if shifted else (0, 0)
-        steps.append((dx, dy, book.intermediate(rng)))
-    noisy = rng.random() < 0.3
+        steps.append((dx, dy, book.intermediate(rng, *habits.quality_before)))
+    noisy = rng.random() < habits.noisy
     noise = float(rng.uniform(0.6, 4.0)) if noisy else 0.0
     grain = float(rng.choice([0.0, 0.5, 0.8])) if noisy else 0.0
     return Life(noise, grain, int(rng.integers(1 << 31)), tuple(steps))
@@ -226,6 +281,11 @@ class Afterlife:
         return words + [(f"crop {dx},{dy} " if dx or dy else "") + save.describe() for dx, dy, save in self.steps]
 
     @property
+    def margin(self) -> tuple[int, int]:
+        """Columns and rows cut off before the final cut to size."""
+        return sum(dx for dx, _, _ in self.steps), sum(dy for _, dy, _ in self.steps)
+
+    @property
     def final(self) -> Save:
         """The save that makes the sample's file."""
         return self.steps[-1][2]
@@ -240,6 +300,10 @@ class Afterlife:
         if self.finish == "tone":
             curve = 255.0 * (np.arange(256) / 255.0) ** (0.75 + 0.5 * self.amount)
             return cv2.LUT(pixels, np.round(curve).astype(np.uint8))
+        if self.finish == "print and scan":  # flat bed, well aligned: geometry would need the mask to follow
+            toner = cv2.GaussianBlur(pixels, (0, 0), 0.5 + 0.4 * self.amount).astype(np.float32)
+            contrasted = np.clip((toner - 128) * (1.1 - 0.2 * self.amount) + 128, 0, 255).astype(np.uint8)
+            return camera_noise(np.random.default_rng(int(self.amount * 1e9)), contrasted, 0.8 + 2 * self.amount, 0.6)
         return pixels
 
     def live(self, pixels: np.ndarray, mask: np.ndarray, height: int, width: int) -> tuple[bytes, np.ndarray]:
@@ -256,6 +320,14 @@ class Afterlife:
         return encode(pixels[rows, columns], save), mask[rows, columns]
 
 
+History = TypeVar("History", Life, Afterlife)
+
+
+def unshifted(history: History) -> History:
+    """The same history without any cuts, for frames that have no room for them."""
+    return replace(history, steps=tuple((0, 0, save) for _, _, save in history.steps))
+
+
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Bool mask resized by area; a pixel counts when half of it does."""
     if mask.shape == (height, width):
@@ -266,20 +338,24 @@ def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
 SHIFT_LIMIT = 24  # columns or rows that an afterlife cuts off at most
 
 
-def draw_afterlife(rng: np.random.Generator, book: SaveBook, room_x: int, room_y: int) -> Afterlife:
+def draw_afterlife(
+    rng: np.random.Generator, book: SaveBook, room_x: int, room_y: int, habits: Habits = USUAL
+) -> Afterlife:
     """`room_x`, `room_y`: columns and rows that may be cut off (≤ SHIFT_LIMIT is used)."""
     room_x, room_y = min(room_x, SHIFT_LIMIT), min(room_y, SHIFT_LIMIT)
-    resized = rng.random() < 0.14
+    if rng.random() < habits.shared:
+        return _shared(rng, book)
+    resized = rng.random() < habits.resized
     factor = float(rng.uniform(0.5, 0.95)) if resized else 1.0
     interpolation = int(rng.choice([cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4]))
     finish, amount = "", 0.0
-    if rng.random() < 0.12:
-        finish, amount = str(rng.choice(["blur", "sharpen", "tone"])), float(rng.uniform(0.1, 1.0))
-    count = int(rng.choice(4, p=[0.62, 0.25, 0.09, 0.04]))
+    if rng.random() < habits.finished:
+        finish, amount = str(rng.choice(habits.finishes)), float(rng.uniform(0.1, 1.0))
+    count = int(rng.choice(4, p=habits.saves_after))
     steps = []
     for index in range(count + 1):
         if index == 0:
-            if rng.random() < 0.75:
+            if rng.random() < habits.grid_kept:
                 dx, dy = 8 * int(rng.integers(0, room_x // 8 + 1)), 8 * int(rng.integers(0, room_y // 8 + 1))
             else:
                 dx, dy = int(rng.integers(0, room_x + 1)), int(rng.integers(0, room_y + 1))
@@ -288,6 +364,17 @@ def draw_afterlife(rng: np.random.Generator, book: SaveBook, room_x: int, room_y
         else:
             dx, dy = 0, 0
         room_x, room_y = room_x - dx, room_y - dy
-        save = book.final(rng) if index == count else book.intermediate(rng, 60, 98)
+        save = book.final(rng, habits) if index == count else book.intermediate(rng, *habits.quality_after)
         steps.append((dx, dy, save))
     return Afterlife(factor, interpolation, finish, amount, tuple(steps))
+
+
+def _shared(rng: np.random.Generator, book: SaveBook) -> Afterlife:
+    """Sent through one or two networks: each saves at its own middling quality, the first shrinks and sharpens."""
+    factor = float(rng.uniform(0.45, 0.9)) if rng.random() < 0.7 else 1.0
+    finish, amount = ("sharpen", float(rng.uniform(0.15, 0.5))) if rng.random() < 0.5 else ("", 0.0)
+    saves = [book.jpeg(rng, 68, 88) for _ in range(1 if rng.random() < 0.7 else 2)]
+    saves = [replace(save, subsampling=HALF_COLOUR) for save in saves]
+    if rng.random() < 0.12:
+        saves.append(Save("PNG"))  # a screenshot of it
+    return Afterlife(factor, cv2.INTER_AREA, finish, amount, tuple((0, 0, save) for save in saves))

@@ -8,26 +8,35 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
-from .histories import Save, camera_noise, saved
+from .histories import USUAL, Save, camera_noise, saved
+from .lettering import font_files
 from .pool import Photo, Window, resize
 from .regions import (
     bounds,
     draw_area,
     feathered,
+    horizon,
+    matte,
     object_mask,
     outline,
     shape_in_frame,
 )
 
-KINDS = {"splice": 0.36, "copy_move": 0.22, "removal": 0.18, "local_edit": 0.13, "generated": 0.11}
+KINDS = {"splice": 0.42, "copy_move": 0.23, "removal": 0.16, "local_edit": 0.11, "generated": 0.08}
+HABITS = USUAL
+BACKDROP_SHARE = 0.09
+OBJECT_SHARE = 0.65  # of regions inside one photo: forgers copy and remove things, not blobs
 LEAST_CHANGE = {"splice": 5.0, "copy_move": 5.0, "removal": 2.5, "local_edit": 1.6, "generated": 1.2}
 
 
 def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str | None = None) -> Forgery:
     """One to three regions of one kind."""
     kind = kind or str(rng.choice(list(KINDS), p=list(KINDS.values())))
+    if kind == "splice" and rng.random() < BACKDROP_SHARE:
+        return backdrop(window, bench, rng)
     regions = int(rng.choice([1, 2, 3], p=[0.78, 0.16, 0.06]))
     frame, mask = window.pixels, np.zeros(window.pixels.shape[:2], bool)
     operations: list[str] = []
@@ -67,11 +76,62 @@ def splice(window: Window, frame: np.ndarray, taken: np.ndarray, bench: Workbenc
     """Paste a piece of another photo that had its own life."""
     photo = bench.donor(rng, _donor_domain(rng, window.photo.domain), window.photo)
     patch, alpha, operations, history = donor_piece(photo, frame.shape[:2], bench, rng)
-    if rng.random() < 0.12:
-        patch = camera_noise(rng, patch, float(rng.uniform(1, 3)))
-        operations.append("noise matched")
-    pixels, mask, done = paste(frame, patch, alpha, rng, seamless_share=0.12)
+    if rng.random() < 0.35:
+        patch, words = noise_matched(frame, patch, rng)
+        operations.append(words)
+    pixels, mask, done = paste(frame, patch, alpha, rng, seamless_share=0.1)
     return Forgery(pixels, mask, "splice", tuple(operations + done), photo.key, tuple(history))
+
+
+def backdrop(window: Window, bench: Workbench, rng: np.random.Generator) -> Forgery:
+    """Another sky, another ground, or another place behind the same object: the edge is the background's own."""
+    frame = window.pixels
+    height, width = frame.shape[:2]
+    if rng.random() < 0.65:
+        mask = horizon(frame)
+        if mask is not None and rng.random() < 0.25:
+            mask = ~mask
+    else:
+        whole = object_mask(rng, window.photo.reduced())
+        mask = None if whole is None else ~window.part_of(whole)
+    if mask is None or not 0.04 < mask.mean() < 0.68:
+        raise Unforgeable("no backdrop to replace")
+    photo = bench.donor(rng, "natural", window.photo)
+    share = float(rng.uniform(0.6, 1.0))
+    cut_w = min(photo.width, photo.height * width / height) * share
+    cut_h = min(cut_w * height / width, photo.height)
+    if cut_w < width * 0.6:
+        raise Unforgeable("the donor would have to be enlarged")
+    x, y = int(rng.integers(0, photo.width - int(cut_w) + 1)), int(rng.integers(0, photo.height - int(cut_h) + 1))
+    scene = resize(np.ascontiguousarray(photo.pixels[y : y + int(cut_h), x : x + int(cut_w)]), width, height)
+    life = bench.life(rng)
+    scene = life.live(scene)
+    if rng.random() < 0.5:
+        scene = colour_transfer(scene, mask, frame, float(rng.uniform(0.1, 0.5)))
+    alpha = matte(frame, mask, int(rng.integers(2, 8)), 10 ** float(rng.uniform(-4, -2.5)))
+    pixels = blended(frame, scene, alpha)
+    mask = alpha > 0.4
+    if visible_change(frame, pixels, mask) < LEAST_CHANGE["splice"]:
+        raise Unforgeable("backdrops alike")
+    return Forgery(pixels, mask, "splice", ("backdrop replaced",), photo.key, tuple(life.describe()))
+
+
+def noise_matched(frame: np.ndarray, patch: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str]:
+    """Grain added to a patch that is cleaner than the frame, or taken off one that is noisier."""
+    wanted, found = noise_level(frame), noise_level(patch)
+    if wanted > found + 0.3:
+        strength = float(np.sqrt(wanted**2 - found**2)) * float(rng.uniform(0.7, 1.1))
+        return camera_noise(rng, patch, strength, float(rng.choice([0.0, 0.5]))), f"noise {strength:.1f} added"
+    if found > wanted + 0.5:
+        return cv2.GaussianBlur(patch, (0, 0), float(rng.uniform(0.4, 0.7))), "noise smoothed"
+    return patch, "noise alike"
+
+
+def noise_level(pixels: np.ndarray) -> float:
+    """Standard deviation of the noise in grey levels: the median of the second differences, after Immerkær 1996."""
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(np.median(np.abs(cv2.filter2D(grey, cv2.CV_32F, kernel)))) / 0.6745 / 6
 
 
 def _donor_domain(rng: np.random.Generator, domain: str) -> str:
@@ -86,7 +146,7 @@ def donor_piece(
     """A cut-out scaled to the frame: patch uint8 [h,w,3], alpha float32 [h,w], operations, the donor's history."""
     height, width = frame_shape
     photo = photo.reduced() if rng.random() < 0.9 else photo  # large originals are shrunk before they are cut from
-    mask = object_mask(rng, photo) if rng.random() < 0.8 else None
+    mask = object_mask(rng, photo) if rng.random() < 0.88 else None
     operations = ["object cut-out" if mask is not None else "shape cut-out"]
     target = np.sqrt(draw_area(rng) * height * width)
     if mask is None:
@@ -117,9 +177,13 @@ def donor_piece(
         new_w, new_h = max(12, round(crop.shape[1] * before)), max(12, round(crop.shape[0] * before))
         crop, alpha = resize(crop, new_w, new_h), resize(alpha, new_w, new_h)
         scale /= before
+    if mask is not None and rng.random() < 0.7:
+        alpha = matte(
+            np.ascontiguousarray(crop), alpha > 0.5, int(rng.integers(2, 7)), 10 ** float(rng.uniform(-4, -2))
+        )
     life = bench.life(rng)
     crop = life.live(np.ascontiguousarray(crop))
-    angle = float(rng.normal(0, 18)) if rng.random() < 0.4 else 0.0
+    angle = float(rng.normal(0, 14)) if rng.random() < 0.3 else 0.0
     flip = rng.random() < 0.35
     patch, alpha = transformed(crop, alpha, scale, angle, flip)
     operations.append(f"scale {scale:.2f}, rotation {angle:.0f}°{', mirrored' if flip else ''}")
@@ -161,9 +225,7 @@ def paste(
     patch_h, patch_w = patch.shape[:2]
     operations: list[str] = []
     if at is None:
-        over = 0.25 if rng.random() < 0.15 else 0.0  # now and then an object leaves the frame
-        x = _position(rng, width, patch_w, over)
-        y = _position(rng, height, patch_h, over)
+        x, y = _position(rng, frame, patch, alpha)
     else:
         x, y = at
     x0, y0, x1, y1 = max(0, x), max(0, y), min(width, x + patch_w), min(height, y + patch_h)
@@ -182,22 +244,75 @@ def paste(
         mask = np.zeros((height, width), bool)
         mask[y0:y1, x0:x1] = solid
         return pixels, mask, [*operations, "seamless blending"]
-    feather = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.3, 3.0))
+    feather = 0.0 if rng.random() < 0.25 else float(rng.uniform(0.3, 3.0))
     soft = cv2.GaussianBlur(alpha, (0, 0), feather / 1.5) if feather else alpha
     if not feather:
-        soft = solid.astype(np.float32) if rng.random() < 0.5 else alpha
+        soft = solid.astype(np.float32) if rng.random() < 0.4 else alpha
+    elif rng.random() < 0.4:  # choked: the rim still shows the old background, so it is taken off
+        soft = np.clip(soft * 1.6 - 0.6, 0, 1)
+        operations.append("choked")
     pixels = frame.copy()
     pixels[y0:y1, x0:x1] = blended(below, patch, soft)
     mask = np.zeros((height, width), bool)
     mask[y0:y1, x0:x1] = soft > 0.4
+    if mask.sum() < 60:
+        raise Unforgeable("nothing left of the patch")
     operations.append(f"edge {feather:.1f} px")
+    if rng.random() < 0.15:
+        pixels = _seam_softened(pixels, mask, (x0, y0, x1, y1), float(rng.uniform(0.6, 1.3)))
+        operations.append("seam softened")
     return pixels, mask, operations
 
 
-def _position(rng: np.random.Generator, size: int, patch: int, over: float) -> int:
-    slack = int(over * patch)
-    low, high = -slack, size - patch + slack
-    return int(rng.integers(low, high + 1)) if high > low else (size - patch) // 2
+def _seam_softened(pixels: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int], sigma: float) -> np.ndarray:
+    """A blur brush drawn along the seam, two pixels to either side."""
+    x0, y0, x1, y1 = box
+    rows, columns = slice(max(0, y0 - 3), y1 + 3), slice(max(0, x0 - 3), x1 + 3)
+    inside, kernel = mask[rows, columns].astype(np.uint8), np.ones((3, 3), np.uint8)
+    seam = cv2.dilate(inside, kernel) - cv2.erode(inside, kernel)
+    part = np.ascontiguousarray(pixels[rows, columns])
+    brush = cv2.GaussianBlur(seam.astype(np.float32), (0, 0), 0.7)
+    pixels[rows, columns] = blended(part, cv2.GaussianBlur(part, (0, 0), sigma), np.clip(brush, 0, 1))
+    return pixels
+
+
+def _position(rng: np.random.Generator, frame: np.ndarray, patch: np.ndarray, alpha: np.ndarray) -> tuple[int, int]:
+    """The patch's corner (x, y). What a photo's border cut off goes to that border again; then where it fits best.
+
+    Two thirds of the time the best of six places by the colours along the outline, else just any place.
+    """
+    height, width = frame.shape[:2]
+    patch_h, patch_w = patch.shape[:2]
+    solid = alpha > 0.5
+    side = ""
+    if rng.random() < 0.85:
+        cut = {"bottom": solid[-2:], "left": solid[:, :2], "right": solid[:, -2:], "top": solid[:2]}
+        side = next((name for name, line in cut.items() if line.mean() > 0.2), "")
+    if not side and rng.random() < 0.22:  # else one in five leaves the frame
+        side = str(rng.choice(["bottom", "left", "right", "top"], p=[0.4, 0.25, 0.25, 0.1]))
+        over = float(rng.uniform(0.05, 0.35))
+    else:
+        over = 0.0
+    ring = cv2.morphologyEx(solid.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    ring_y, ring_x = np.nonzero(ring)
+    if not len(ring_y):
+        raise Unforgeable("a patch without an outline")
+    few = rng.permutation(len(ring_y))[:80]
+    ring_y, ring_x = ring_y[few], ring_x[few]
+    colours = patch[ring_y, ring_x].astype(np.int32)
+    best, best_cost = (0, 0), np.inf
+    for _ in range(6 if rng.random() < 0.66 else 1):
+        x = int(rng.integers(0, width - patch_w + 1)) if width > patch_w else (width - patch_w) // 2
+        y = int(rng.integers(0, height - patch_h + 1)) if height > patch_h else (height - patch_h) // 2
+        if side in ("bottom", "top"):
+            y = height - patch_h + int(over * patch_h) if side == "bottom" else -int(over * patch_h)
+        elif side:
+            x = width - patch_w + int(over * patch_w) if side == "right" else -int(over * patch_w)
+        below = frame[np.clip(ring_y + y, 0, height - 1), np.clip(ring_x + x, 0, width - 1)]
+        cost = float(np.abs(below - colours).mean())
+        if cost < best_cost:
+            best, best_cost = (x, y), cost
+    return best
 
 
 def seamless_clone(frame: np.ndarray, patch: np.ndarray, solid: np.ndarray, x: int, y: int) -> np.ndarray:
@@ -269,14 +384,22 @@ def copy_move(
         if shape.sum() < 100 or (mask & taken).sum() > 0.3 * mask.sum():
             continue
         alpha = shape.astype(np.float32)
+        if rng.random() < 0.6:
+            part = np.ascontiguousarray(frame[y0:y1, x0:x1])
+            alpha = matte(part, shape, int(rng.integers(2, 6)), 10 ** float(rng.uniform(-4, -2)))
         scale = float(rng.uniform(0.6, 1.45)) if rng.random() < 0.3 else 1.0
         angle = float(rng.uniform(-40, 40)) if rng.random() < 0.3 else 0.0
         flip = rng.random() < 0.25
         patch, alpha = transformed(frame[y0:y1, x0:x1], alpha, scale, angle, flip)
         if patch.shape[0] > height * 0.8 or patch.shape[1] > width * 0.8:
             continue
+        if rng.random() < 0.25:
+            gain, lift = float(rng.uniform(0.9, 1.1)), float(rng.uniform(-8, 8))
+            patch = np.clip(patch * gain + lift + 0.5, 0, 255).astype(np.uint8)
         x, y = int(rng.integers(0, width - patch.shape[1] + 1)), int(rng.integers(0, height - patch.shape[0] + 1))
-        if rng.random() < 0.3:  # cloning tools are mostly used close by and on the same height
+        if rng.random() < 0.5:
+            x, y = _position(rng, frame, patch, alpha)
+        elif rng.random() < 0.3:  # cloning tools are mostly used close by and on the same height
             y = int(np.clip(y0 + rng.normal(0, 4), 0, height - patch.shape[0]))
         pixels, target, done = paste(frame, patch, alpha, rng, seamless_share=0.08, at=(x, y), colour_share=0.15)
         if (target & mask).sum() > 0.25 * mask.sum():
@@ -289,9 +412,9 @@ def copy_move(
 
 
 def _own_region(window: Window, rng: np.random.Generator, largest: float) -> np.ndarray:
-    """A region of the window itself: an object a third of the time, else a random shape."""
+    """A region of the window itself: mostly an object, else a random shape."""
     height, width = window.pixels.shape[:2]
-    if rng.random() < 0.33:
+    if rng.random() < OBJECT_SHARE:
         whole = object_mask(rng, window.photo.reduced())
         if whole is not None:
             mask = window.part_of(whole)
@@ -465,20 +588,52 @@ def _patches(padded: np.ndarray, y: np.ndarray, x: np.ndarray, patch: int) -> np
 
 # --- local edits ----------------------------------------------------------------------------------------------------
 
-EDITS = ("blur", "sharpen", "light", "colour", "resample", "noise", "denoise", "jpeg", "warp")
+EDITS = ("blur", "sharpen", "light", "colour", "resample", "noise", "denoise", "jpeg", "warp", "lettering")
 
 
 def local_edit(
     window: Window, frame: np.ndarray, taken: np.ndarray, bench: Workbench, rng: np.random.Generator
 ) -> Forgery:
     """Change how a region looks without changing what it shows."""
-    mask = _own_region(window, rng, 0.25)
     edit = str(rng.choice(EDITS))
+    if edit == "lettering":
+        return lettered(frame, rng)
+    mask = _own_region(window, rng, 0.25)
     edited, words = edited_frame(frame, edit, rng)
     feather = float(rng.uniform(0, 3.0))
     return Forgery(
         blended(frame, edited, feathered(mask, feather)), mask, "local_edit", (words, f"edge {feather:.1f} px")
     )
+
+
+def lettered(frame: np.ndarray, rng: np.random.Generator) -> Forgery:
+    """A caption or logo laid over the picture: letters, sometimes on a plate or with an outline of their own."""
+    height, width = frame.shape[:2]
+    letters = "ABCDEFGHIJKLMNOPRSTUVWZabcdefghiklmnoprstuvwz0123456789"
+    words = ["".join(rng.choice(list(letters), int(rng.integers(2, 9)))) for _ in range(int(rng.integers(1, 4)))]
+    text = " ".join(words)
+    fonts = font_files(str(rng.choice(["sans", "serif"])))
+    size = int(np.clip(height * rng.uniform(0.05, 0.16), 14, width / max(4, 0.62 * len(text))))
+    ink = Image.new("L", (width, height), 0)
+    drawing, font = ImageDraw.Draw(ink), ImageFont.truetype(fonts[rng.integers(len(fonts))], size)
+    left, top, right, bottom = drawing.textbbox((0, 0), text, font=font)
+    x = int(rng.integers(0, max(1, width - (right - left)))) - left
+    y = int(rng.integers(0, max(1, height - (bottom - top)))) - top
+    drawing.text((x, y), text, fill=255, font=font)
+    alpha = np.asarray(ink, np.float32) / 255
+    style, opacity = rng.random(), float(rng.uniform(0.6, 1.0))
+    colour = rng.choice([0, 255], 3) if rng.random() < 0.6 else rng.integers(0, 256, 3)
+    layer = np.full_like(frame, 0) + np.asarray(colour, np.uint8)
+    if style < 0.25:
+        plate = np.zeros_like(alpha)
+        plate[max(0, y + top - 5) : y + bottom + 5, max(0, x + left - 6) : x + right + 6] = 1
+        layer = blended(np.full_like(frame, 255) - layer, layer, alpha)
+        alpha = plate
+    elif style < 0.5:
+        inner, alpha = alpha, cv2.dilate(alpha, np.ones((3, 3), np.uint8), iterations=max(1, size // 20))
+        layer = blended(np.full_like(frame, 255) - layer, layer, inner)
+    pixels = blended(frame, layer, alpha * opacity)
+    return Forgery(pixels, alpha > 0.4, "local_edit", (f"lettering {size} px",))
 
 
 def edited_frame(frame: np.ndarray, edit: str, rng: np.random.Generator) -> tuple[np.ndarray, str]:

@@ -1,7 +1,8 @@
-"""One training sample from a pool image: window, prior life, forgery (or none), afterlife, final file, crop.
+"""Training samples from a pool image: window, prior life, forgery (or none), crop, afterlife, final file.
 
 Geometry first, then compression, then pixels and quantization table from that very file. The final file is exactly
-the crop, so its block grid starts at (0, 0). Authentic samples take every step but the forgery.
+the crop, so its block grid starts at (0, 0). Each composite is rendered several times, with crops and afterlives of
+their own; authentic samples are the same frame without the forgery and take every other step.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import numpy as np
 
 from . import document, face, natural, scene_text
 from .forgery import GROUP, Forgery, Unforgeable, Workbench
-from .histories import SHIFT_LIMIT, Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, resize_mask
+from .histories import Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, resize_mask, unshifted
 from .pool import Photo, Pool, Window, cut_window, resize
 from .regions import component_boxes
+from .variation import Variation, draw_variation
 
 DOMAINS = ("natural", "document", "face", "scene_text")
 DOMAIN_SHARES = (0.55, 0.18, 0.12, 0.15)
+RENDERINGS = (True, True, False)  # of each composite: forged or not
 AUTHENTIC_SHARE = 1 / 3
-VIEW_SHARE = 0.25
+LARGEST_FRAME = 1.7  # crops wide or high
 LARGEST_ASPECT = 1.3  # of a whole-image view, which is squeezed into a square
 LARGEST_MASK = 0.7  # of a sample: more, and "manipulated" and "background" change places
 FORGERS = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
@@ -50,7 +53,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything about a sample but its forgery: so that an authentic twin can be made with the same history."""
+    """The background of a composite: which part of which photo, and its life before the forgery."""
 
     photo: Photo
     x: int
@@ -58,17 +61,29 @@ class Plan:
     width: int
     height: int
     scale: float
+    variation: Variation | None
     life: Life
-    afterlife: Afterlife
-    final_width: int
-    final_height: int
     view: bool
 
     def window(self) -> Window:
         """The background as the forger finds it: cut, scaled, and with its prior life behind it."""
         window = cut_window(self.photo, self.x, self.y, self.width, self.height, self.scale)
         dx, dy = self.life.margin
-        return window.moved(self.life.live(window.pixels), dx, dy)
+        pixels = self.variation.vary(window.pixels) if self.variation else window.pixels
+        return window.moved(self.life.live(pixels), dx, dy)
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One way from a composite to a file: the part of it from (x, y), `width`×`height`, then the afterlife."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    afterlife: Afterlife
+    final_width: int
+    final_height: int
 
 
 class Forger:
@@ -90,19 +105,35 @@ class Forger:
     def shard(self, seed: int, index: int, count: int, domain: str | None = None) -> list[Sample]:
         """`count` samples; number `n` of them is the same whatever the count."""
         bench = self.bench(seed, index)
-        return [self.sample(np.random.default_rng([seed, index, number]), bench, domain) for number in range(count)]
+        samples: list[Sample] = []
+        for number in range(-(-count // len(RENDERINGS))):
+            samples += self.samples(np.random.default_rng([seed, index, number]), bench, domain)
+        return samples[:count]
 
     def sample(
         self, rng: np.random.Generator, bench: Workbench, domain: str | None = None, kind: str | None = None
     ) -> Sample:
-        """One sample; domain, kind and view are drawn once, everything else anew at every attempt.
+        """One sample, authentic with probability AUTHENTIC_SHARE or when that is the `kind`."""
+        if kind is None and rng.random() < AUTHENTIC_SHARE:
+            kind = "authentic"
+        return self.samples(rng, bench, domain, kind, RENDERINGS[:1])[0]
 
-        Half the attempts are for the kind that was drawn, so that kinds that often find nothing to work on keep their
-        share; after that any kind will do.
+    def samples(
+        self,
+        rng: np.random.Generator,
+        bench: Workbench,
+        domain: str | None = None,
+        kind: str | None = None,
+        renderings: tuple[bool, ...] = RENDERINGS,
+    ) -> list[Sample]:
+        """One composite rendered several times: True with the forgery, False without it.
+
+        Domain, kind and view are drawn once, everything else anew at every attempt. Half the attempts are for the
+        kind that was drawn, so that kinds that often find nothing to work on keep their share; after that any kind
+        will do.
         """
         domain = domain or str(rng.choice(DOMAINS, p=DOMAIN_SHARES))
-        authentic = rng.random() < AUTHENTIC_SHARE if kind is None else kind == "authentic"
-        view = rng.random() < VIEW_SHARE
+        view = rng.random() < FORGERS[domain].HABITS.views
         shares = FORGERS[domain].KINDS
         first_choice = kind or str(rng.choice(list(shares), p=list(shares.values())))
         for attempt in range(ATTEMPTS):
@@ -110,48 +141,48 @@ class Forger:
             try:
                 plan = self.plan(rng, bench, domain, view)
                 window = plan.window()
-                if authentic:
-                    forgery = Forgery(window.pixels, np.zeros(window.pixels.shape[:2], bool), "authentic")
-                else:
-                    forgery = FORGERS[domain].forge(window, bench, rng, wanted)
-                return self.render(plan, forgery)
+                untouched = Forgery(window.pixels, np.zeros(window.pixels.shape[:2], bool), "authentic")
+                if kind == "authentic":
+                    return [self._rendered(rng, plan, untouched, untouched.mask) for _ in renderings]
+                forgery = FORGERS[domain].forge(window, bench, rng, wanted)
+                # The untouched twin shows the same place, so that no place is a sign of forgery.
+                return [
+                    self._rendered(rng, plan, forgery if forged else untouched, forgery.mask) for forged in renderings
+                ]
             except Unforgeable:
                 continue
         raise RuntimeError(f"{ATTEMPTS} attempts gave no {domain} {kind or 'sample'} of {self.size} px")
 
     def plan(self, rng: np.random.Generator, bench: Workbench, domain: str, view: bool) -> Plan:
-        """Draw photo, window and histories."""
+        """Draw photo, window and prior history."""
         photo = FORGERS[domain].photo(bench, rng, self.size)
         if min(photo.width, photo.height) < self.size:
             raise Unforgeable("photo too small")  # what is left of a receipt without its overlay may be
-        life = draw_life(rng, self.book)
+        habits = FORGERS[domain].HABITS
+        variation = draw_variation(rng) if rng.random() < habits.varied else None
+        life = draw_life(rng, self.book, habits=habits)
         if view:
-            return self._view_plan(rng, photo, life)
-        return self._crop_plan(rng, photo, life)
+            return self._view_plan(rng, photo, variation, life)
+        return self._crop_plan(rng, photo, variation, life)
 
-    def _crop_plan(self, rng: np.random.Generator, photo: Photo, life: Life) -> Plan:
-        size, room_w, room_h = self.size, photo.width - self.size, photo.height - self.size
+    def _crop_plan(self, rng: np.random.Generator, photo: Photo, variation: Variation | None, life: Life) -> Plan:
+        """A frame up to LARGEST_FRAME crops wide and high, so that several crops can be taken from it."""
+        habits = FORGERS[photo.domain].HABITS
         dx, dy = life.margin
-        if dx > room_w or dy > room_h:
-            life = replace(life, steps=tuple((0, 0, save) for _, _, save in life.steps))
-            dx = dy = 0
-        after = draw_afterlife(rng, self.book, max(0, room_w - dx), max(0, room_h - dy))
-        needed = int(np.ceil(size / after.factor)) + 1 if after.factor != 1 else size
-        if needed + dx > photo.width or needed + dy > photo.height:
-            after, needed = replace(after, factor=1.0), size
-        # After a resize the afterlife's cuts are taken from the smaller image.
-        cut = int(np.ceil(SHIFT_LIMIT / after.factor))
-        width, height = min(photo.width, needed + cut + dx), min(photo.height, needed + cut + dy)
-        if after.factor != 1 and (width < needed + cut + dx or height < needed + cut + dy):
-            after = replace(after, steps=tuple((0, 0, save) for _, _, save in after.steps))
-        least = max(width / photo.width, height / photo.height)
-        scale = 1.0 if rng.random() < 0.5 else float(rng.uniform(0.4, 0.9))
-        scale = max(min(scale, FORGERS[photo.domain].largest_scale(rng, photo, size)), least)
+        if self.size + dx > photo.width or self.size + dy > photo.height:
+            life, dx, dy = unshifted(life), 0, 0
+        least_w, least_h = self.size + dx, self.size + dy
+        scale = float(rng.uniform(habits.smallest_scale, 0.9)) if rng.random() < habits.rescaled else 1.0
+        scale = min(scale, FORGERS[photo.domain].largest_scale(rng, photo, self.size))
+        scale = max(scale, least_w / photo.width, least_h / photo.height)
         scale = 1.0 if scale > 0.97 else scale
+        wanted = self.size * rng.uniform(1.05, LARGEST_FRAME, 2)
+        width = int(np.clip(wanted[0] + dx, least_w, max(least_w, int(photo.width * scale))))
+        height = int(np.clip(wanted[1] + dy, least_h, max(least_h, int(photo.height * scale))))
         x, y = _placed(rng, photo, width / scale, height / scale)
-        return Plan(photo, x, y, width, height, scale, life, after, size, size, False)
+        return Plan(photo, x, y, width, height, scale, variation, life, False)
 
-    def _view_plan(self, rng: np.random.Generator, photo: Photo, life: Life) -> Plan:
+    def _view_plan(self, rng: np.random.Generator, photo: Photo, variation: Variation | None, life: Life) -> Plan:
         size = self.size
         dx, dy = life.margin
         region_w = min(photo.width, photo.height * LARGEST_ASPECT) * rng.uniform(0.75, 1.0)
@@ -161,25 +192,66 @@ class Forger:
         scale = min(1.0, max(longest / max(region_w, region_h), size / min(region_w, region_h)))
         width, height = int(region_w * scale), int(region_h * scale)
         if width - dx < size or height - dy < size:
-            life = replace(life, steps=tuple((0, 0, save) for _, _, save in life.steps))
-            dx = dy = 0
-        after = draw_afterlife(rng, self.book, max(0, width - dx - size), max(0, height - dy - size))
-        after = replace(after, factor=1.0)
-        cut_x, cut_y = sum(step[0] for step in after.steps), sum(step[1] for step in after.steps)
+            life = unshifted(life)
         x, y = _placed(rng, photo, width / scale, height / scale)
-        final_w, final_h = width - dx - cut_x, height - dy - cut_y
-        return Plan(photo, x, y, width, height, scale, life, after, final_w, final_h, True)
+        return Plan(photo, x, y, width, height, scale, variation, life, True)
 
-    def render(self, plan: Plan, forgery: Forgery) -> Sample:
-        """Afterlife, final file, pixels and table read back from it."""
-        file, mask = plan.afterlife.live(forgery.pixels, forgery.mask, plan.final_height, plan.final_width)
+    def rendering(self, rng: np.random.Generator, plan: Plan, place: np.ndarray) -> Rendering:
+        """Draw an afterlife and the part of the frame it is of: somewhere around a pixel of `place` bool [h,w]."""
+        (height, width), size = place.shape, self.size
+        after = draw_afterlife(rng, self.book, width - size, height - size, FORGERS[plan.photo.domain].HABITS)
+        if after.factor * min(width, height) < size + 1:
+            after = replace(after, factor=1.0)
+        cut_x, cut_y = after.margin
+        if plan.view:
+            final_w, final_h = round(width * after.factor) - cut_x, round(height * after.factor) - cut_y
+            if min(final_w, final_h) < size:
+                after = replace(after, factor=1.0)
+                final_w, final_h = width - cut_x, height - cut_y
+            return Rendering(0, 0, width, height, after, final_w, final_h)
+        if after.factor != 1 and max((size + cut_x) / width, (size + cut_y) / height) * 1.01 > after.factor:
+            after, cut_x, cut_y = unshifted(after), 0, 0
+        part_w, part_h = size + cut_x, size + cut_y
+        if after.factor != 1:
+            part_w, part_h = (
+                min(most, int(np.ceil(part / after.factor)) + 1) for part, most in ((part_w, width), (part_h, height))
+            )
+        rows, columns = np.nonzero(place)
+        if len(rows):
+            chosen = int(rng.integers(len(rows)))
+            y = int(rows[chosen] - rng.uniform(0.1, 0.9) * part_h)
+            x = int(columns[chosen] - rng.uniform(0.1, 0.9) * part_w)
+        else:
+            y, x = int(rng.integers(0, height - part_h + 1)), int(rng.integers(0, width - part_w + 1))
+        # On the block grid: whether the grid survives is decided by the afterlife's first cut.
+        x, y = int(np.clip(x, 0, width - part_w)) // 8 * 8, int(np.clip(y, 0, height - part_h)) // 8 * 8
+        return Rendering(x, y, part_w, part_h, after, size, size)
+
+    def _rendered(self, rng: np.random.Generator, plan: Plan, forgery: Forgery, place: np.ndarray) -> Sample:
+        """The composite under a rendering that shows enough of it."""
+        for _ in range(4):
+            try:
+                return self.render(plan, forgery, self.rendering(rng, plan, place))
+            except Unforgeable:
+                continue
+        raise Unforgeable("no rendering shows the forgery")
+
+    def render(self, plan: Plan, forgery: Forgery, rendering: Rendering) -> Sample:
+        """Crop, afterlife, final file, pixels and table read back from it."""
+        rows = slice(rendering.y, rendering.y + rendering.height)
+        columns = slice(rendering.x, rendering.x + rendering.width)
+        pixels, mask = np.ascontiguousarray(forgery.pixels[rows, columns]), forgery.mask[rows, columns]
+        least = max(60, 0.0012 * self.size**2)
+        if forgery.kind != "authentic" and mask.sum() < least:
+            raise Unforgeable("too little of the forgery in the crop")
+        file, mask = rendering.afterlife.live(pixels, mask, rendering.final_height, rendering.final_width)
         pixels, qtable, is_jpeg = decode(file)
         if plan.view:
             pixels, mask = resize(pixels, self.size, self.size), resize_mask(mask, self.size, self.size)
             qtable, is_jpeg = np.ones(64, np.int32), False
         if pixels.shape != (self.size, self.size, 3) or mask.shape != (self.size, self.size):
             raise AssertionError(f"crop of {pixels.shape}, mask of {mask.shape}, expected {self.size}")
-        if forgery.kind != "authentic" and not max(60, 0.0012 * mask.size) < mask.sum() < LARGEST_MASK * mask.size:
+        if forgery.kind != "authentic" and not least < mask.sum() < LARGEST_MASK * mask.size:
             raise Unforgeable("too little or too much of the forgery in the crop")
         annotation = {
             "kind": forgery.kind,
@@ -187,13 +259,13 @@ class Forger:
             "source": plan.photo.key,
             "set": plan.photo.set,
             "scale": round(plan.scale, 3),
-            "history": plan.life.describe(),
+            "history": ([plan.variation.name] if plan.variation else []) + plan.life.describe(),
             "operations": list(forgery.operations),
             "donor": forgery.donor,
             "donor_history": list(forgery.donor_history),
-            "afterlife": plan.afterlife.describe(),
-            "final": plan.afterlife.final.describe(),
-            "file_size": [plan.final_width, plan.final_height],
+            "afterlife": rendering.afterlife.describe(),
+            "final": rendering.afterlife.final.describe(),
+            "file_size": [rendering.final_width, rendering.final_height],
             "view": plan.view,
             "boxes": component_boxes(mask),
             "area": round(float(mask.mean()), 5),

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import natural
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
-from .histories import camera_noise
+from .histories import TEXT, camera_noise
 from .lettering import (
     altered_text,
     blurred_to,
@@ -39,6 +39,7 @@ KINDS = {
     "removal": 0.03,
     "local_edit": 0.01,
 }
+HABITS = TEXT
 LEAST_HEIGHT, LEAST_WIDTH = 9, 14  # px of a word that can still be rewritten
 LEAST_CHANGE = {"text_replace": 5.0, "text_erase": 2.5, "text_swap": 6.0, "text_copy": 5.0}
 
