@@ -63,6 +63,16 @@ export function send(
   return request(account, "/v1/analyses", { method: "POST", body: form, headers });
 }
 
+export function postJson(
+  account: TestAccount | null,
+  path: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const json = { "content-type": "application/json", ...headers };
+  return request(account, path, { method: "POST", body: JSON.stringify(body), headers: json });
+}
+
 export async function resource(response: Response | Promise<Response>): Promise<Analysis> {
   return analysis.parse(await (await response).json());
 }
@@ -105,10 +115,14 @@ export async function runnerFor(image: Uint8Array<ArrayBuffer>, ...script: Runne
 export async function outside(answer: Omit<OutsideAnswer, "body"> & { body?: Uint8Array }) {
   const name = crypto.randomUUID();
   const base = inject("outsideUrl");
-  const body = btoa(String.fromCharCode(...(answer.body ?? [])));
-  await fetch(`${base}/script/${name}`, { method: "PUT", body: JSON.stringify({ ...answer, body }) });
+  const change = async (next: typeof answer) => {
+    const body = btoa(Array.from(next.body ?? [], (byte) => String.fromCharCode(byte)).join(""));
+    await fetch(`${base}/script/${name}`, { method: "PUT", body: JSON.stringify({ ...next, body }) });
+  };
+  await change(answer);
   return {
     url: `${base}/${name}`,
+    change,
     calls: async () =>
       (await fetch(`${base}/calls/${name}`)).json<{ method: string; headers: object; body: string }[]>(),
   };
