@@ -53,7 +53,7 @@ class Photo:
 
     pixels: uint8 [h,w,3] RGB; quads: float32 [n,4,2], clockwise from the top left; words: n transcriptions ("" where
     illegible); landmarks: float32 [k,2] face landmarks or [0,2]; object_boxes: float32 [n,4] as x0,y0,x1,y1;
-    segments: label map uint16 [h,w], see `_read_segments`; foregrounds: what regions.py has found, by variant.
+    segments: label map uint16 [h,w], see `_read_segments`; foregrounds, patches: what regions.py has found.
     """
 
     key: str
@@ -66,6 +66,7 @@ class Photo:
     object_boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     segments: np.ndarray | None = None
     foregrounds: dict[int, np.ndarray | None] = field(default_factory=dict)
+    patches: np.ndarray | None = None
     _reduced: Photo | None = None
 
     def reduced(self) -> Photo:
@@ -201,7 +202,8 @@ class Pool:
             ]
         wanted = {"train": (False,), "val": (True,), "all": (False, True)}[split]
         self.records = [record for record in rows if record.is_validation in wanted]
-        self._landmarks = _read_landmarks()
+        own = self.folder / FACE_LANDMARKS.name  # a light pool's crops have landmarks of their own
+        self._landmarks = _read_landmarks(own if own.exists() else FACE_LANDMARKS)
         self._cache: OrderedDict[str, Photo] = OrderedDict()
         self._cache_bytes = 0
         self._cache_limit = cache_mb << 20
@@ -302,9 +304,9 @@ def _cut_off_overlay(photo: Photo) -> None:
     photo.quads = photo.quads[kept]
 
 
-def _read_landmarks() -> dict[str, np.ndarray]:
+def _read_landmarks(path: Path) -> dict[str, np.ndarray]:
     """Face landmarks by image, found once off-line (see face.py); float32 [k,2] in original pixels."""
-    if not FACE_LANDMARKS.exists():
+    if not path.exists():
         return {}
-    with open(FACE_LANDMARKS, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return {row[0]: np.array(row[1:], np.float32).reshape(-1, 2) for row in csv.reader(file)}

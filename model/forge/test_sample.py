@@ -114,25 +114,49 @@ def test_every_kind_can_be_made_and_its_mask_marks_what_differs(forger: Forger, 
 
 
 def test_authentic_twin_differs_only_by_the_forgery(forger: Forger) -> None:
-    """One plan rendered with and without forgery into a lossless file: equal outside the mask."""
+    """One plan and rendering with and without forgery into a lossless file: equal outside the mask."""
     bench = forger.bench(11, 0)
-    for seed in range(40):
+    for seed in range(80):
         rng = np.random.default_rng([12, seed])
         plan = forger.plan(rng, bench, "natural", view=False)
-        if len(plan.afterlife.steps) > 1 or plan.afterlife.final.format != "PNG" or plan.afterlife.finish:
-            continue
         window = plan.window()
         try:
-            forged = forger.render(plan, natural.forge(window, bench, rng, "copy_move"))
+            forgery = natural.forge(window, bench, rng, "copy_move")
+            rendering = forger.rendering(rng, plan, forgery.mask)
+            after = rendering.afterlife
+            if len(after.steps) > 1 or after.final.format != "PNG" or after.finish or after.factor != 1:
+                continue
+            forged = forger.render(plan, forgery, rendering)
         except Unforgeable:
             continue
         empty = np.zeros(window.pixels.shape[:2], bool)
-        twin = forger.render(plan, Forgery(window.pixels, empty, "authentic"))
+        twin = forger.render(plan, Forgery(window.pixels, empty, "authentic"), rendering)
         differs = (forged.pixels != twin.pixels).any(axis=2)
         assert differs[forged.mask].mean() > 0.5
         assert differs[~forged.mask].mean() < 0.05
         return
-    pytest.fail("no lossless plan drawn")
+    pytest.fail("no lossless rendering drawn")
+
+
+def test_a_composite_is_rendered_twice_forged_and_once_untouched(samples: list[Sample]) -> None:
+    for first, second, twin in zip(samples[::3], samples[1::3], samples[2::3], strict=True):
+        assert first.kind == second.kind != "authentic" == twin.kind
+        assert first.annotation["source"] == twin.annotation["source"]
+        assert first.annotation["operations"] == second.annotation["operations"]
+        assert not np.array_equal(first.pixels, second.pixels)
+
+
+def test_crops_keep_the_block_grid_of_the_frame(forger: Forger) -> None:
+    bench = forger.bench(11, 0)
+    for seed in range(20):
+        rng = np.random.default_rng([13, seed])
+        plan = forger.plan(rng, bench, "natural", view=False)
+        height, width = plan.window().pixels.shape[:2]
+        place = np.zeros((height, width), bool)
+        place[height // 2, width // 2] = True
+        rendering = forger.rendering(rng, plan, place)
+        assert rendering.x % 8 == 0 and rendering.y % 8 == 0
+        assert rendering.x + rendering.width <= width and rendering.y + rendering.height <= height
 
 
 @pytest.mark.parametrize("size", [320, 384])
