@@ -3,7 +3,10 @@ import { z } from "zod";
 import type { AccountObject } from "./accounts/account-object.ts";
 import type { AnalysisObject } from "./analysis/analysis-object.ts";
 import type { ResultObject } from "./analysis/result-object.ts";
+import type { BatchObject } from "./batches/batch-object.ts";
 import type { IdempotencyObject } from "./idempotency/idempotency-object.ts";
+import type { UploadObject } from "./uploads/upload-object.ts";
+import type { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 /** What travels through the queue: ids only. */
 export interface DispatchMessage {
@@ -13,6 +16,11 @@ export interface DispatchMessage {
 const milliseconds = z.coerce.number().int().positive();
 const seconds = milliseconds.transform((value) => value * 1000);
 const bytes = z.coerce.number().int().positive();
+/** Seconds, fractions included, separated by commas. */
+const schedule = z
+  .string()
+  .transform((list) => list.split(",").map((part) => Number(part.trim()) * 1000))
+  .pipe(z.array(z.number().positive()).min(1));
 const optional = z.string().transform((value) => (value === "" ? null : value));
 
 /** The variables of wrangler.toml; durations come out in milliseconds. */
@@ -45,6 +53,15 @@ const variables = z.object({
   FILE_URL_S: seconds,
   IN_BAND_MAX_BYTES: bytes,
   IN_BAND_BUDGET_BYTES: bytes,
+  WEBHOOK_RETRY_S: schedule,
+  WEBHOOK_TIMEOUT_S: seconds,
+  WEBHOOK_DISABLE_AFTER_S: seconds,
+  WEBHOOK_LOG_S: seconds,
+  UPLOAD_URL_S: seconds,
+  UPLOAD_RETENTION_S: seconds,
+  IMAGE_URL_TIMEOUT_S: seconds,
+  IMAGE_URL_REDIRECTS: z.coerce.number().int().min(0),
+  BATCH_IN_FLIGHT: z.coerce.number().int().positive(),
   EGRESS_PROXY_URL: optional.pipe(z.url().nullable()),
   EGRESS_PROXY_SECRET: z.string(),
 });
@@ -56,7 +73,10 @@ export interface Environment extends Variables {
   ANALYSES: DurableObjectNamespace<AnalysisObject>;
   RESULTS: DurableObjectNamespace<ResultObject>;
   ACCOUNTS: DurableObjectNamespace<AccountObject>;
+  ENDPOINTS: DurableObjectNamespace<EndpointObject>;
   IDEMPOTENCY: DurableObjectNamespace<IdempotencyObject>;
+  UPLOADS: DurableObjectNamespace<UploadObject>;
+  BATCHES: DurableObjectNamespace<BatchObject>;
   DATABASE: D1Database;
   STORAGE: R2Bucket;
   DISPATCH: Queue<DispatchMessage>;

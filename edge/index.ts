@@ -9,16 +9,25 @@ import type { App } from "./middleware/app-types.ts";
 import { authentication } from "./middleware/authentication.ts";
 import { invalidRequest, problemResponse, renderError } from "./middleware/problem-response.ts";
 import { requestId } from "./middleware/request-id.ts";
+import { registerAccounts } from "./routes/accounts.ts";
 import { registerAnalyses } from "./routes/analyses.ts";
+import { registerApiKeys } from "./routes/api-keys.ts";
+import { registerBatches } from "./routes/batches.ts";
 import { registerDocumentation } from "./routes/documentation.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
 import { registerModels } from "./routes/models.ts";
+import { registerUploads } from "./routes/uploads.ts";
+import { registerUsage } from "./routes/usage.ts";
+import { registerWebhookEndpoints } from "./routes/webhook-endpoints.ts";
 
 export { AccountObject } from "./accounts/account-object.ts";
 export { AnalysisObject } from "./analysis/analysis-object.ts";
 export { ResultObject } from "./analysis/result-object.ts";
+export { BatchObject } from "./batches/batch-object.ts";
 export { IdempotencyObject } from "./idempotency/idempotency-object.ts";
+export { UploadObject } from "./uploads/upload-object.ts";
+export { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 const app = new OpenAPIHono<App>({
   defaultHook: (result) => {
@@ -50,6 +59,12 @@ registerDocumentation(app);
 registerModels(app);
 registerAnalyses(app);
 registerEvents(app);
+registerUploads(app);
+registerBatches(app);
+registerWebhookEndpoints(app);
+registerUsage(app);
+registerApiKeys(app);
+registerAccounts(app);
 
 app.notFound((context) =>
   problemResponse(context, new Problem("not_found", `Nothing is found at ${context.req.path}.`)),

@@ -12,6 +12,7 @@ export default defineConfig({
         bindings: {
           RUNNER_URLS: inject("runnerUrl"),
           RUNNER_SECRET: "test-secret",
+          IMAGE_URL_TIMEOUT_S: "3",
           EGRESS_PROXY_URL: inject("egressUrl"),
           EGRESS_PROXY_SECRET: "test-egress-secret",
           S3_ENDPOINT: "http://storage.test",
@@ -21,6 +22,8 @@ export default defineConfig({
           LEASE_MS: "3000",
           BACKOFF_MS: "50",
           MAX_ATTEMPTS: "3",
+          WEBHOOK_RETRY_S: "0.05,0.1",
+          WEBHOOK_TIMEOUT_S: "3",
           IN_BAND_MAX_BYTES: "1048576",
           IN_BAND_BUDGET_BYTES: "4194304",
           MIGRATIONS: await readD1Migrations("edge/migrations"),

@@ -1,5 +1,6 @@
 /** The analysis resource and the options of a request, as the public API shows them. */
 import { z } from "zod";
+import { feedback } from "./feedback.ts";
 import { idSchema } from "./ids.ts";
 import { problemDocument } from "./problems.ts";
 
@@ -150,6 +151,7 @@ export const analysis = z
     ...pending(finding.shape),
     files: z.partialRecord(z.enum(outputNames), resultFile),
     error: problemDocument.nullable(),
+    feedback: feedback.nullable(),
   })
   .meta({ id: "Analysis" });
 export type Analysis = z.infer<typeof analysis>;

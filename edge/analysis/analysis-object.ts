@@ -7,15 +7,31 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { finding as findingSchema, outputNames } from "@omni-iml/shared/analysis";
+import type { NewFeedback } from "@omni-iml/shared/feedback";
 import type { InferRequest } from "@omni-iml/shared/inference";
 import { Problem } from "@omni-iml/shared/problems";
 import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
+import { announce } from "../webhooks/announce.ts";
+import { endOf } from "../webhooks/event.ts";
 import { updateIndex } from "./index-table.ts";
 import { type AnalysisEvent, type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
+import type { Remains } from "./result-object.ts";
 import { callRunner, lineFailure, RunnerBusy, readLines } from "./runner.ts";
 import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
+
+/** How an erasure shows in storage: the number of objects that are still there. */
+export interface AnalysisErasure {
+  id: string;
+  reason: "expired" | "deleted";
+  at: number;
+  /** Whether everything was deleted once. */
+  swept: boolean;
+  input: number;
+  record: number;
+  results: Remains;
+}
 
 export class AnalysisObject extends DurableObject<Environment> {
   readonly #settings = settings(this.env);
@@ -105,6 +121,15 @@ export class AnalysisObject extends DurableObject<Environment> {
     return this.read(account);
   }
 
+  /** Keeps the customer's own finding with the record. */
+  note(account: string, { finding, comment }: NewFeedback): AnalysisSnapshot | null {
+    const snapshot = this.read(account);
+    if (snapshot === null || snapshot.erased !== null) return snapshot;
+    const now = Date.now();
+    this.#ledger.note({ finding, comment: comment ?? null, at: new Date(now).toISOString() }, now);
+    return this.read(account);
+  }
+
   /** Erases the analysis and everything stored of it; what remains is a tombstone. */
   async erase(account: string): Promise<AnalysisSnapshot | null> {
     if (this.read(account) === null) return null;
@@ -113,6 +138,20 @@ export class AnalysisObject extends DurableObject<Environment> {
     // Now, so that the caller can rely on it; by the timer, should this fail.
     await this.#run("sweep");
     return this.read(account);
+  }
+
+  /** What is left of an erased analysis, counted in storage now; `null` where nothing was erased. */
+  async erasure(account: string): Promise<AnalysisErasure | null> {
+    if (this.read(account) === null) return null;
+    const erased = this.#ledger.erasure();
+    if (erased === null) return null;
+    const { id } = this.#ledger;
+    const [input, record, results] = await Promise.all([
+      this.env.STORAGE.head(inputKey(account, id)),
+      this.env.STORAGE.head(recordKey(account, id)),
+      this.#result().remains(),
+    ]);
+    return { ...erased, id, input: input === null ? 0 : 1, record: record === null ? 0 : 1, results };
   }
 
   /** Never throws: what fails here is due again by its timer. */
@@ -154,12 +193,23 @@ export class AnalysisObject extends DurableObject<Environment> {
       this.#afterEnd();
     },
     settle: async () => {
-      const { id, status } = this.#ledger.read();
-      await this.env.ACCOUNTS.getByName(this.#ledger.account).finish(id);
+      const { id, status, cached, input } = this.#ledger.read();
+      // One that was erased before the others heard of its end has no result that could be counted.
+      const end = status === "succeeded" || status === "failed" ? status : "canceled";
+      const account = this.env.ACCOUNTS.getByName(this.#ledger.account);
+      await account.finish(id, { status: end, cached, bytes: input.bytes });
       if (status !== "succeeded") await this.#result().release(id);
+      const { batch } = this.#ledger;
+      if (batch !== null) await this.env.BATCHES.getByName(batch.id).itemEnded(batch.index, id, end);
       this.#ledger.done("settle");
     },
-    notify: () => this.#ledger.done("notify"),
+    notify: async () => {
+      const { id, account, status, endedAt } = this.#ledger.read();
+      if (endedAt !== null && (status === "succeeded" || status === "failed" || status === "canceled")) {
+        await announce(this.env, account, endOf(id, status, endedAt), this.#ledger.webhook);
+      }
+      this.#ledger.done("notify");
+    },
     copy: async () => {
       const sequence = this.#ledger.sequence();
       const snapshot = this.#ledger.read();
@@ -183,6 +233,8 @@ export class AnalysisObject extends DurableObject<Environment> {
       const { account, id } = this.#ledger;
       await this.env.STORAGE.delete([inputKey(account, id), recordKey(account, id)]);
       await this.#result().release(id);
+      const { idempotencyKey } = this.#ledger;
+      if (idempotencyKey !== null) await this.env.IDEMPOTENCY.getByName(idempotencyKey).free(id);
       this.#ledger.done("sweep");
     },
     forget: async () => {

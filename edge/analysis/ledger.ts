@@ -7,6 +7,7 @@
  * any other I/O; see analysis-object.ts.
  */
 import { analysisOptions, analysisStatuses, metadata as metadataSchema } from "@omni-iml/shared/analysis";
+import { type Feedback, feedback as feedbackSchema } from "@omni-iml/shared/feedback";
 import { type InferLine, resultLine } from "@omni-iml/shared/inference";
 import { Problem, type ProblemDocument, problemDocument } from "@omni-iml/shared/problems";
 import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
@@ -44,6 +45,18 @@ export interface NewAnalysis {
   webhook: RequestWebhook | null;
   /** `traceparent` of the request. */
   trace: string;
+  /** Milliseconds for which the account keeps its results; `null`: as the deployment does. */
+  retention: number | null;
+  /** The IdempotencyObject of the request, which is free again when this is erased. */
+  idempotencyKey: string | null;
+  /** The batch to which the end is told. */
+  batch: BatchPlace | null;
+}
+
+/** An item of a batch. */
+export interface BatchPlace {
+  id: string;
+  index: number;
 }
 
 /** The right to work on the analysis, until it is lost. */
@@ -115,6 +128,11 @@ type Row = {
   indexed: number;
   webhook: string | null;
   trace: string | null;
+  retention: number | null;
+  idempotency_key: string | null;
+  batch: string | null;
+  erased_at: number | null;
+  feedback: string | null;
 };
 
 const schema = `
@@ -135,11 +153,23 @@ CREATE TABLE IF NOT EXISTS record (
   verdict TEXT, score REAL, finding TEXT, files TEXT NOT NULL DEFAULT '{}', file_prefix TEXT, error TEXT,
   reason TEXT,                         -- why the last attempt failed
   sequence INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0,
-  webhook TEXT, trace TEXT
+  webhook TEXT, trace TEXT, retention INTEGER, idempotency_key TEXT, batch TEXT, erased_at INTEGER,
+  feedback TEXT
 );
 CREATE TABLE IF NOT EXISTS events (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL
 );`;
+
+/** What records did not have in the first version. */
+const addedColumns = [
+  ["webhook", "TEXT"],
+  ["trace", "TEXT"],
+  ["retention", "INTEGER"],
+  ["idempotency_key", "TEXT"],
+  ["batch", "TEXT"],
+  ["erased_at", "INTEGER"],
+  ["feedback", "TEXT"],
+] as const;
 
 const status = z.enum(analysisStatuses);
 const erasedKinds = z.enum(["expired", "deleted"]).nullable();
@@ -149,6 +179,7 @@ const inputSchema = z.object({
   content_type: z.string(),
   filename: z.string().nullable(),
 });
+const batchPlace = z.object({ id: z.string(), index: z.number() });
 const emptyInput: AnalysisInput = { sha256: "", bytes: 0, content_type: "", filename: null };
 /** Stage lines closer together than this (or a quarter of the lease) neither renew it nor become events, unless the stage changes. */
 const renewEvery = 1_000;
@@ -200,8 +231,8 @@ export class Ledger {
       const deadline = now + (batch ? DEADLINE_BATCH_S : DEADLINE_INTERACTIVE_S);
       this.#storage.sql.exec(
         `INSERT INTO record (id, account, status, created_at, deadline, cache_key, release, options, metadata, input,
-           webhook, trace)
-         VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           webhook, trace, retention, idempotency_key, batch)
+         VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         analysis.id,
         analysis.account,
         now,
@@ -213,6 +244,9 @@ export class Ledger {
         JSON.stringify(analysis.input),
         analysis.webhook === null ? null : JSON.stringify(analysis.webhook),
         analysis.trace,
+        analysis.retention,
+        analysis.idempotencyKey,
+        analysis.batch === null ? null : JSON.stringify(analysis.batch),
       );
       this.timers.set("dispatch", now + (queued ? queueGrace : 0));
       this.timers.set("deadline", deadline);
@@ -242,6 +276,7 @@ export class Ledger {
       files: resultLine.shape.files.parse(JSON.parse(row.files)),
       filePrefix: row.file_prefix,
       error: row.error === null ? null : problemDocument.parse(JSON.parse(row.error)),
+      feedback: row.feedback === null ? null : feedbackSchema.parse(JSON.parse(row.feedback)),
     };
   }
 
@@ -381,6 +416,15 @@ export class Ledger {
     if (!hasEnded(status.parse(this.#row().status))) this.#commit(() => this.#end("canceled", null, now));
   }
 
+  /** Keeps what the customer found, in place of what they said before. */
+  note(feedback: Feedback, now: number): void {
+    this.#commit(() => {
+      this.#storage.sql.exec("UPDATE record SET feedback = ?, sequence = sequence + 1", JSON.stringify(feedback));
+      this.timers.set("copy", now);
+      this.timers.set("index", now);
+    });
+  }
+
   passDeadline(now: number): void {
     const row = this.#row();
     this.timers.clear("deadline");
@@ -398,9 +442,10 @@ export class Ledger {
       this.#storage.sql.exec(
         `UPDATE record SET erased = ?, status = 'expired', metadata = '{}', input = ?, finding = NULL, verdict = NULL,
            score = NULL, files = '{}', file_prefix = NULL, error = NULL, reason = NULL, stage = NULL,
-           webhook = NULL`,
+           webhook = NULL, feedback = NULL, erased_at = ?`,
         kind,
         JSON.stringify(emptyInput),
+        now,
       );
       this.#storage.sql.exec("DELETE FROM events");
       this.timers.clear("copy", "erase_input", "expire", "notify");
@@ -462,12 +507,29 @@ export class Ledger {
     return webhook === null ? null : requestWebhook.parse(JSON.parse(webhook));
   }
 
-  /** Records that were made before there were webhooks and traces. */
+  get idempotencyKey(): string | null {
+    return this.#row().idempotency_key;
+  }
+
+  get batch(): BatchPlace | null {
+    const { batch } = this.#row();
+    return batch === null ? null : batchPlace.parse(JSON.parse(batch));
+  }
+
+  /** When an analysis was erased, and whether all that its erasure has to reach has been reached. */
+  erasure(): { reason: "expired" | "deleted"; at: number; swept: boolean } | null {
+    const row = this.#row();
+    const reason = erasedKinds.parse(row.erased);
+    if (reason === null) return null;
+    return { reason, at: row.erased_at ?? row.created_at, swept: !this.timers.isSet("sweep") };
+  }
+
+  /** Records that were made by an earlier version. */
   #addColumns(): void {
     const known = this.#storage.sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('record')").toArray();
-    for (const column of ["webhook", "trace"]) {
+    for (const [column, type] of addedColumns) {
       if (!known.some(({ name }) => name === column))
-        this.#storage.sql.exec(`ALTER TABLE record ADD COLUMN ${column} TEXT`);
+        this.#storage.sql.exec(`ALTER TABLE record ADD COLUMN ${column} ${type}`);
     }
   }
 
@@ -480,7 +542,8 @@ export class Ledger {
   #end(ended: "succeeded" | "failed" | "canceled", error: ProblemDocument | null, now: number): void {
     const { options } = this.read();
     const { INPUT_RETENTION_S, RESULT_RETENTION_S } = this.#settings;
-    const retention = options.retention_s === undefined ? RESULT_RETENTION_S : options.retention_s * 1000;
+    const wished = options.retention_s === undefined ? this.#row().retention : options.retention_s * 1000;
+    const retention = wished ?? RESULT_RETENTION_S;
     this.#storage.sql.exec(
       "UPDATE record SET status = ?, error = ?, ended_at = ?, expires_at = ?, claimed = 0, stage = NULL",
       ended,

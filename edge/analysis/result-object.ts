@@ -28,6 +28,15 @@ export type Share =
   /** `prefix` is new with every attempt, so that no two attempts ever write to the same place. */
   | { kind: "lead"; prefix: string };
 
+/** What an erasure has left behind of the results. */
+export interface Remains {
+  objects: number;
+  /** Whether other analyses of the account, of the same bytes, have these results, too. */
+  shared: boolean;
+  /** When it is swept for the last time: the attempts' PUT addresses are dead by then. */
+  sweptAgainAt: number | null;
+}
+
 type Row = {
   id: string;
   serial: number;
@@ -130,6 +139,17 @@ export class ResultObject extends DurableObject<Environment> {
     await this.#sweep();
   }
 
+  /** What lies in storage that belongs to no analysis any more, and when it is swept once more. */
+  async remains(): Promise<Remains> {
+    const row = this.#find();
+    if (!row) return { objects: 0, shared: false, sweptAgainAt: null };
+    const kept = this.#kept(row);
+    const listed = await this.env.STORAGE.list({ prefix: `results/${row.id}/` });
+    const left = listed.objects.filter(({ key }) => !kept.some((prefix) => key.startsWith(prefix)));
+    const again = this.#timers.isSet("sweep") ? row.put_until + clockMargin : null;
+    return { objects: left.length, shared: this.#count("refs") > 0, sweptAgainAt: again };
+  }
+
   override async alarm(): Promise<void> {
     try {
       if (this.#timers.takeDue(Date.now()).length > 0) await this.#sweep();
@@ -143,8 +163,7 @@ export class ResultObject extends DurableObject<Environment> {
   /** Deletes every attempt but the winner's and the one under way, again after the last PUT address has died. */
   async #sweep(): Promise<void> {
     const row = this.#row();
-    const keep = [row.prefix, row.leader === null ? null : prefixOf(row)].filter((prefix) => prefix !== null);
-    await sweep(this.env.STORAGE, `results/${row.id}/`, keep);
+    await sweep(this.env.STORAGE, `results/${row.id}/`, this.#kept(row));
     const now = Date.now();
     const after = this.#row();
     const unchanged = after.serial === row.serial && after.prefix === row.prefix && after.leader === row.leader;
@@ -155,6 +174,10 @@ export class ResultObject extends DurableObject<Environment> {
       const idle = after.leader === null && this.#count("refs") === 0 && this.#count("followers") === 0;
       if (idle) await this.ctx.storage.deleteAll();
     }
+  }
+
+  #kept(row: Row): string[] {
+    return [row.prefix, row.leader === null ? null : prefixOf(row)].filter((prefix) => prefix !== null);
   }
 
   #announceToFollowers(): void {

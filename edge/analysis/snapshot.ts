@@ -8,6 +8,7 @@ import {
   outputContentTypes,
   outputNames,
 } from "@omni-iml/shared/analysis";
+import type { Feedback } from "@omni-iml/shared/feedback";
 import type { InferLine } from "@omni-iml/shared/inference";
 import type { ProblemDocument } from "@omni-iml/shared/problems";
 import type { Settings } from "../environment.ts";
@@ -43,6 +44,7 @@ export interface AnalysisSnapshot {
   /** Under which the files of the winning attempt lie. */
   filePrefix: string | null;
   error: ProblemDocument | null;
+  feedback: Feedback | null;
 }
 
 export function hasEnded(status: AnalysisStatus): boolean {
@@ -86,6 +88,7 @@ export function describe(snapshot: AnalysisSnapshot): Analysis {
     ...(snapshot.finding === null ? noFinding : findingSchema.parse(JSON.parse(snapshot.finding))),
     files: {},
     error: snapshot.error,
+    feedback: snapshot.feedback,
   };
 }
 

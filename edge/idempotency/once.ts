@@ -20,7 +20,8 @@ export const idempotencyHeader = z.object({
     }),
 });
 
-export const replayedHeader = "idempotency-replayed";
+/** Marks the answer to a request that created nothing because an earlier one had. */
+const replayedHeader = "idempotency-replayed";
 
 export interface Creation {
   /** Name of the IdempotencyObject, for whoever erases what was created: `free` it then. `null` without a key. */
@@ -30,16 +31,16 @@ export interface Creation {
 }
 
 /**
- * Runs `create` with a new id, and answers the id: that of an earlier request where this one only repeats it.
+ * Runs `create` with a new id; where this request only repeats an earlier one, answers that one's id and `null` instead.
  * `payload`: the hash of all that makes this request what it is. If `create` throws a Problem, nothing must have been
  * created: the key is free again then.
  */
-export async function once(
+export async function once<Created>(
   context: Context<App>,
   payload: string,
   newId: () => string,
-  create: (id: string, creation: Creation) => Promise<void>,
-): Promise<{ id: string; replayed: boolean }> {
+  create: (id: string, creation: Creation) => Promise<Created>,
+): Promise<{ id: string; created: Created | null }> {
   const header = idempotencyHeader.safeParse({ "idempotency-key": context.req.header("idempotency-key") });
   if (!header.success) {
     const errors = [{ path: "idempotency-key", message: header.error.issues[0]?.message ?? "is not valid" }];
@@ -48,8 +49,7 @@ export async function once(
   const sent = header.data["idempotency-key"];
   if (sent === undefined) {
     const id = newId();
-    await create(id, { key: null, again: false });
-    return { id, replayed: false };
+    return { id, created: await create(id, { key: null, again: false }) };
   }
   const { method, path } = context.req;
   const key = await sha256Hex(JSON.stringify([context.get("caller").account, method, path, sent]));
@@ -61,10 +61,11 @@ export async function once(
   }
   if (turn.kind === "replay") {
     context.header(replayedHeader, "true");
-    return { id: turn.id, replayed: true };
+    return { id: turn.id, created: null };
   }
+  let created: Created;
   try {
-    await create(turn.id, { key, again: turn.again });
+    created = await create(turn.id, { key, again: turn.again });
   } catch (error) {
     if (error instanceof Problem) await object.free(turn.id);
     else await object.handOn(turn.id);
@@ -74,5 +75,5 @@ export async function once(
   await object
     .complete(turn.id)
     .catch((cause: unknown) => log("warn", "an idempotency key was not completed", { id: turn.id, error: cause }));
-  return { id: turn.id, replayed: false };
+  return { id: turn.id, created };
 }

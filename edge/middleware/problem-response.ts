@@ -8,15 +8,25 @@ import type { App } from "./app-types.ts";
 
 /** A Problem for input that does not fit its schema, naming every field. */
 export function invalidRequest(error: ZodError, where: string): Problem {
-  const errors = error.issues.flatMap((issue) => {
-    const path = [where, ...issue.path.map(String)].join(".");
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({ path: `${path}.${key}`, message: "is not known here" }));
-    }
-    return [{ path, message: issue.message }];
-  });
+  const errors = error.issues.flatMap((issue) => complaints(issue, where));
   const detail = errors.map(({ path, message }) => `${path}: ${message}`).join("; ");
   return new Problem("invalid_request", detail, { errors, cause: error });
+}
+
+type Issue = ZodError["issues"][number];
+
+function complaints(issue: Issue, where: string): { path: string; message: string }[] {
+  const path = [where, ...issue.path.map(String)].join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({ path: `${path}.${key}`, message: "is not known here" }));
+  }
+  // Of several forms, what keeps it from being the one that it is nearest to.
+  if (issue.code === "invalid_union" && issue.errors.length > 0) {
+    const distance = (issues: readonly Issue[]) => issues.flatMap((inner) => complaints(inner, path)).length;
+    const [nearest] = [...issue.errors].sort((a, b) => distance(a) - distance(b));
+    return (nearest ?? []).flatMap((inner) => complaints(inner, path));
+  }
+  return [{ path, message: issue.message }];
 }
 
 /** Renders a Problem as the answer to the request of `context`. */

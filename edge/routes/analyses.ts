@@ -7,26 +7,28 @@ import {
   analysisStatuses,
   metadata as metadataSchema,
 } from "@omni-iml/shared/analysis";
+import { erasure } from "@omni-iml/shared/erasure";
+import { newFeedback } from "@omni-iml/shared/feedback";
 import { idSchema, newId } from "@omni-iml/shared/ids";
 import { Problem } from "@omni-iml/shared/problems";
+import { jsonSubmission } from "@omni-iml/shared/submission";
 import { requestWebhook } from "@omni-iml/shared/webhooks";
 import type { Context } from "hono";
 import { z } from "zod";
-import type { AccountLimits } from "../accounts/authenticate.ts";
-import { cacheKey } from "../analysis/cache-key.ts";
 import { listAnalyses } from "../analysis/index-table.ts";
-import { release } from "../analysis/release.ts";
 import { type AnalysisSnapshot, hasEnded, present } from "../analysis/snapshot.ts";
 import { type Environment, settings } from "../environment.ts";
+import { idempotencyHeader, once } from "../idempotency/once.ts";
+import { accept } from "../intake/accept.ts";
 import { log } from "../log.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { readPreference } from "../middleware/prefer.ts";
+import { sha256Hex } from "../storage/digest.ts";
 import { reserveInBand } from "../storage/in-band-budget.ts";
-import { inputKey } from "../storage/objects.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
-import { declaredLength, memoryFor, readSubmission, type Submission } from "./submission.ts";
+import { declaredLength, memoryFor, payloadHash, readSubmission } from "./submission.ts";
 
 const noQuery = z.strictObject({});
 const prefer = z.object({
@@ -46,7 +48,7 @@ const submission = {
     "`Prefer: wait=N` (up to 60) or `respond-async` choose how long.",
   security,
   request: {
-    headers: prefer,
+    headers: prefer.extend(idempotencyHeader.shape),
     query: z.object({
       options: z.string().optional().meta({ description: "With a raw body: AnalysisOptions as JSON." }),
       metadata: z.string().optional().meta({ description: "With a raw body: your labels as JSON." }),
@@ -55,6 +57,7 @@ const submission = {
     body: {
       required: true,
       content: {
+        "application/json": { schema: jsonSubmission },
         "multipart/form-data": {
           schema: z.object({
             image: z.string().meta({ format: "binary" }),
@@ -71,7 +74,23 @@ const submission = {
   responses: {
     201: { description: "The analysis has ended; `status` says how.", content: resource },
     202: { description: "Accepted; read it at `Location`.", content: resource },
-    ...problems("invalid_request", "empty_body", "image_too_large", "unsupported_media_type", "overloaded"),
+    ...problems(
+      "invalid_request",
+      "empty_body",
+      "not_found",
+      "upload_not_ready",
+      "upload_used",
+      "gone",
+      "image_too_large",
+      "unsupported_media_type",
+      "image_url_refused",
+      "image_url_failed",
+      "idempotency_key_reused",
+      "quota_exceeded",
+      "too_many_in_flight",
+      "overloaded",
+      "storage_unavailable",
+    ),
   },
 } as const;
 
@@ -117,11 +136,11 @@ const cancel = createRoute({
   summary: "Cancel an analysis",
   description: "Ends the analysis as `canceled` unless it has ended already; answers with its state either way.",
   security,
-  request: { params: analysisPath, query: noQuery },
+  request: { params: analysisPath, query: noQuery, headers: idempotencyHeader },
   middleware: requireScope("write"),
   responses: {
     200: { description: "The analysis, which has ended now.", content: resource },
-    ...problems("invalid_request", "not_found", "gone"),
+    ...problems("invalid_request", "not_found", "gone", "idempotency_key_reused"),
   },
 });
 
@@ -136,6 +155,40 @@ const erase = createRoute({
   responses: { 204: { description: "Erased." }, ...problems("invalid_request", "not_found") },
 });
 
+const feedback = createRoute({
+  method: "post",
+  path: "/v1/analyses/{id}/feedback",
+  summary: "Say what you found yourself",
+  description: "Kept with the analysis, in place of what was said before, and erased with it. Used for nothing else.",
+  security,
+  request: {
+    params: analysisPath,
+    query: noQuery,
+    headers: idempotencyHeader,
+    body: { required: true, content: { "application/json": { schema: newFeedback } } },
+  },
+  middleware: requireScope("write"),
+  responses: {
+    200: { description: "The analysis with your finding.", content: resource },
+    ...problems("invalid_request", "not_found", "gone", "idempotency_key_reused"),
+  },
+});
+
+const erasureOf = createRoute({
+  method: "get",
+  path: "/v1/analyses/{id}/erasure",
+  summary: "See that an analysis was erased",
+  description:
+    "Of a deleted or expired analysis: when, why, and what is left of it in storage, counted for this answer.",
+  security,
+  request: { params: analysisPath, query: noQuery },
+  middleware: requireScope("read"),
+  responses: {
+    200: { description: "The erasure.", content: { "application/json": { schema: erasure } } },
+    ...problems("invalid_request", "not_found"),
+  },
+});
+
 /** Holds until the analysis has ended or `wait` is over. An object that restarts meanwhile is no reason to fail. */
 async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: number): Promise<AnalysisSnapshot> {
   if (wait <= 0 || hasEnded(snapshot.status)) return snapshot;
@@ -147,65 +200,30 @@ async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: nu
   }
 }
 
-/** Counts the new analysis in, or refuses it. */
-async function admit(env: Environment, id: string, account: string, limits: AccountLimits, until: number) {
-  const admission = await env.ACCOUNTS.getByName(account).admit(id, until, limits);
-  if (!admission.admitted) {
-    throw new Problem(admission.code, admission.detail, { retryAfter: admission.retryAfter });
-  }
-}
-
-/** Stores the input, then the record: from here on the analysis cannot get lost. */
-async function accept(
-  env: Environment,
-  account: string,
-  id: string,
-  { image, input, options, metadata, webhook }: Submission,
-  queued: boolean,
-  trace: string,
-): Promise<AnalysisSnapshot> {
-  const key = inputKey(account, id);
-  try {
-    await env.STORAGE.put(key, image, { sha256: input.sha256, httpMetadata: { contentType: input.content_type } });
-  } catch (cause) {
-    throw new Problem("storage_unavailable", "The image could not be stored.", { cause });
-  }
-  const start = queued ? "queued" : "now";
-  const analysisKey = await cacheKey(account, input.sha256, options, release);
-  const snapshot = await object(env, id).create(
-    { id, account, cacheKey: analysisKey, release: release.release, options, metadata, input, webhook, trace },
-    start,
-  );
-  if (start === "queued") {
-    // The queue only paces: should it fail, the record's own timer dispatches.
-    await env.DISPATCH.send({ analysis: id }).catch((error: unknown) =>
-      log("warn", "an analysis was not queued; its timer will dispatch it", { analysis: id, error }),
-    );
-  }
-  return snapshot;
-}
-
 async function submit(context: Context<App>): Promise<Response> {
   const { env } = context;
   const limits = settings(env);
-  const { account, limits: accountLimits } = context.get("caller");
+  const { account, limits: accountLimits, retention } = context.get("caller");
   const preference = readPreference(context.req.header("prefer"));
-  const id = newId("analysis");
-  const declared = declaredLength(context.req.raw, limits.IN_BAND_MAX_BYTES);
-  let snapshot: AnalysisSnapshot;
+  const most = limits.IN_BAND_MAX_BYTES;
+  const declared = declaredLength(context.req.raw, most);
+  let made: { id: string; created: AnalysisSnapshot | null };
   {
-    using _memory = reserveInBand(memoryFor(declared, limits.IN_BAND_MAX_BYTES), limits.IN_BAND_BUDGET_BYTES);
-    const sent = await readSubmission(context.req.raw, declared, limits.IN_BAND_MAX_BYTES);
-    const batch = sent.options.priority === "batch";
-    const until = Date.now() + (batch ? limits.DEADLINE_BATCH_S : limits.DEADLINE_INTERACTIVE_S);
-    await admit(env, id, account, accountLimits, until);
-    try {
-      snapshot = await accept(env, account, id, sent, batch || preference.async, context.get("trace"));
-    } catch (error) {
-      context.executionCtx.waitUntil(env.ACCOUNTS.getByName(account).withdraw(id));
-      throw error;
-    }
+    using _memory = reserveInBand(memoryFor(context.req.raw, declared, most), limits.IN_BAND_BUDGET_BYTES);
+    const sent = await readSubmission(context.req.raw, declared, most);
+    const { source, options, metadata, webhook } = sent;
+    const queued = preference.async || options.priority === "batch";
+    const order = { account, limits: accountLimits, retention, source, options, metadata, webhook, queued };
+    const trace = context.get("trace");
+    made = await once(
+      context,
+      await payloadHash(sent),
+      () => newId("analysis"),
+      (id, { key, again }) => accept(env, { ...order, id, trace, idempotencyKey: key, again, batch: null }),
+    );
   }
+  const { id, created } = made;
+  let snapshot = created ?? found(id, await object(env, id).read(account));
   snapshot = await waitForEnd(env, snapshot, preference.wait ?? limits.DEFAULT_WAIT_S);
   if (preference.applied !== null) context.header("preference-applied", preference.applied);
   context.header("location", `/v1/analyses/${id}`);
@@ -240,8 +258,55 @@ export function registerAnalyses(app: OpenAPIHono<App>): void {
 
   app.openapi(cancel, async (context) => {
     const { id } = context.req.valid("param");
-    const snapshot = found(id, await object(context.env, id).cancel(context.get("caller").account));
+    const { account } = context.get("caller");
+    const { created } = await once(
+      context,
+      "",
+      () => id,
+      async () => {
+        return found(id, await object(context.env, id).cancel(account));
+      },
+    );
+    const snapshot = created ?? found(id, await object(context.env, id).read(account));
     return context.json(await present(snapshot, settings(context.env)), 200);
+  });
+
+  app.openapi(feedback, async (context) => {
+    const { id } = context.req.valid("param");
+    const { account } = context.get("caller");
+    const sent = context.req.valid("json");
+    const { created } = await once(
+      context,
+      await sha256Hex(JSON.stringify(sent)),
+      () => id,
+      async () => {
+        return found(id, await object(context.env, id).note(account, sent));
+      },
+    );
+    const snapshot = created ?? found(id, await object(context.env, id).read(account));
+    return context.json(await present(snapshot, settings(context.env)), 200);
+  });
+
+  app.openapi(erasureOf, async (context) => {
+    const { id } = context.req.valid("param");
+    const shown = await object(context.env, id).erasure(context.get("caller").account);
+    if (shown === null) throw new Problem("not_found", `No analysis ${id} was erased.`);
+    const { input, record, results } = shown;
+    const remaining = { input, record, results: results.objects };
+    const complete = shown.swept && input + record + results.objects === 0 && results.sweptAgainAt === null;
+    return context.json(
+      {
+        object: "erasure" as const,
+        analysis: id,
+        reason: shown.reason,
+        erased_at: new Date(shown.at).toISOString(),
+        status: complete ? ("complete" as const) : ("sweeping" as const),
+        remaining,
+        results_shared: results.shared,
+        final_sweep_at: results.sweptAgainAt === null ? null : new Date(results.sweptAgainAt).toISOString(),
+      },
+      200,
+    );
   });
 
   app.openapi(erase, async (context) => {

@@ -1,17 +1,16 @@
-/** What a client sends to `POST /v1/analyses`: read within limits, checked, hashed. */
+/** What a client sends to `POST /v1/analyses`, in whichever of its four forms: read within limits, checked, hashed. */
 import { type AnalysisOptions, analysisOptions, metadata as metadataSchema } from "@omni-iml/shared/analysis";
 import { Problem } from "@omni-iml/shared/problems";
+import { jsonSubmission } from "@omni-iml/shared/submission";
 import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
 import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
 import type { z } from "zod";
-import type { AnalysisInput } from "../analysis/snapshot.ts";
-import { nameOther, sniffImage } from "../analysis/sniff.ts";
+import { imageType, type Source } from "../intake/input.ts";
 import { invalidRequest } from "../middleware/problem-response.ts";
 import { sha256Hex } from "../storage/digest.ts";
 
 export interface Submission {
-  image: Uint8Array;
-  input: AnalysisInput;
+  source: Source;
   options: AnalysisOptions;
   metadata: Record<string, string>;
   webhook: RequestWebhook | null;
@@ -34,6 +33,13 @@ function tooLarge(limit: number): Problem {
   return new Problem("image_too_large", `At most ${mebibytes} MiB can be sent in a request; use /v1/uploads for more.`);
 }
 
+/** What makes a submission the one it is, whatever the form in which it came: the payload of its Idempotency-Key. */
+export function payloadHash({ source, options, metadata, webhook }: Submission): Promise<string> {
+  const what = source.kind === "body" ? { kind: source.kind, input: source.input } : source;
+  const labels = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  return sha256Hex(JSON.stringify([what, options, labels, webhook]));
+}
+
 /** The size that the body declares, checked against `limit`; `null` where it declares none. */
 export function declaredLength(request: Request, limit: number): number | null {
   const header = request.headers.get("content-length");
@@ -44,22 +50,32 @@ export function declaredLength(request: Request, limit: number): number | null {
 }
 
 /** How much memory to set aside for a body. One of unknown length is in memory twice while it is put together. */
-export function memoryFor(declared: number | null, limit: number): number {
-  return declared ?? 2 * (limit + envelope);
+export function memoryFor(request: Request, declared: number | null, limit: number): number {
+  return declared ?? 2 * (mediaTypeOf(request) === "application/json" ? envelope : limit + envelope);
 }
 
-/** Reads the body into one buffer, giving up as soon as it is longer than allowed. */
-async function readBody(request: Request, declared: number | null, limit: number): Promise<Uint8Array> {
+function mediaTypeOf(request: Request): string {
+  const contentType = request.headers.get("content-type") ?? "application/octet-stream";
+  return contentType.split(";")[0]?.trim().toLowerCase() ?? "";
+}
+
+/** Reads the body into one buffer, giving up with `tooLong` as soon as it is longer than `most`. */
+async function readBody(
+  request: Request,
+  declared: number | null,
+  most: number,
+  tooLong: Problem,
+): Promise<Uint8Array> {
   if (!request.body) return new Uint8Array();
-  // A declared length was checked already, and the platform reads no more than that.
+  // The platform reads no more than was declared.
+  if (declared !== null && declared > most) throw tooLong;
   if (declared !== null) return new Uint8Array(await request.arrayBuffer());
-  const most = limit + envelope;
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body) {
     if (!(chunk instanceof Uint8Array)) throw new Error("a request body yields bytes");
     length += chunk.length;
-    if (length > most) throw tooLarge(limit);
+    if (length > most) throw tooLong;
     chunks.push(chunk);
   }
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
@@ -152,31 +168,40 @@ function checkQuery(query: URLSearchParams, known: readonly string[]): void {
 
 /** Reads, checks and hashes what was sent. `declared` is the body's size as `declaredLength` found it. */
 export async function readSubmission(request: Request, declared: number | null, limit: number): Promise<Submission> {
-  const contentType = request.headers.get("content-type") ?? "application/octet-stream";
-  const mediaType = contentType.split(";")[0]?.trim().toLowerCase() ?? "";
+  const mediaType = mediaTypeOf(request);
   const multipart = mediaType === "multipart/form-data";
+  const json = mediaType === "application/json";
   const query = new URL(request.url).searchParams;
-  checkQuery(query, multipart ? [] : ["options", "metadata", "webhook"]);
+  checkQuery(query, multipart || json ? [] : ["options", "metadata", "webhook"]);
   if (declared === 0 || request.body === null) throw new Problem("empty_body", "The request has no body.");
-  if (!multipart && !mediaType.startsWith("image/") && mediaType !== "application/octet-stream") {
+  if (!multipart && !json && !mediaType.startsWith("image/") && mediaType !== "application/octet-stream") {
     const detail = `A body of type ${mediaType} is not an image; send multipart/form-data or an image type.`;
     throw new Problem("unsupported_media_type", detail);
   }
-  const body = await readBody(request, declared, limit);
+  const body = json
+    ? await readBody(request, declared, envelope, refuse("body", `is longer than ${envelope} bytes`))
+    : await readBody(request, declared, limit + envelope, tooLarge(limit));
   if (body.length === 0) throw new Problem("empty_body", "The request has no body.");
-  const parts = multipart ? readMultipart(body, contentType, limit) : readRaw(body, query, limit);
+  if (json) return readJson(body);
+  const parts = multipart
+    ? readMultipart(body, request.headers.get("content-type") ?? "", limit)
+    : readRaw(body, query, limit);
   const options = parseJson(parts.options, analysisOptions, "options");
   const metadata = parseJson(parts.metadata, metadataSchema, "metadata");
   const webhook = parts.webhook === undefined ? null : parseJson(parts.webhook, requestWebhook, "webhook");
   if (parts.image.length === 0) throw new Problem("empty_body", "The image has no bytes.");
-  const type = sniffImage(parts.image);
-  if (type === null) throw new Problem("unsupported_media_type", `The file is ${nameOther(parts.image)}.`);
+  const content_type = imageType(parts.image);
   const sha256 = await sha256Hex(parts.image);
+  const input = { sha256, bytes: parts.image.length, content_type, filename: parts.filename };
+  return { source: { kind: "body", image: parts.image, input }, options, metadata, webhook };
+}
+
+function readJson(body: Uint8Array): Submission {
+  const sent = parseJson(new TextDecoder().decode(body), jsonSubmission, "body");
   return {
-    image: parts.image,
-    input: { sha256, bytes: parts.image.length, content_type: type, filename: parts.filename },
-    options,
-    metadata,
-    webhook,
+    source: "image_url" in sent ? { kind: "address", url: sent.image_url } : { kind: "upload", id: sent.upload_id },
+    options: sent.options ?? analysisOptions.parse({}),
+    metadata: sent.metadata ?? {},
+    webhook: sent.webhook ?? null,
   };
 }

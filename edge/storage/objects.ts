@@ -5,6 +5,7 @@ import type { OutputName } from "@omni-iml/shared/analysis";
 import type { Settings } from "../environment.ts";
 
 export const inputKey = (account: string, analysis: string) => `inputs/${account}/${analysis}`;
+export const uploadKey = (account: string, upload: string) => `uploads/${account}/${upload}`;
 export const recordKey = (account: string, analysis: string) => `records/${account}/${analysis}.json`;
 
 const fileNames: Readonly<Record<OutputName, string>> = {
@@ -55,10 +56,23 @@ export function signedGet(
   return getSignedUrl(client(settings), command, { expiresIn: wholeSeconds(lifetime) });
 }
 
-/** An address that accepts PUT for `lifetime` milliseconds. */
-export function signedPut(settings: Settings, key: string, lifetime: number): Promise<string> {
-  const command = new PutObjectCommand({ Bucket: settings.S3_BUCKET, Key: key });
-  return getSignedUrl(client(settings), command, { expiresIn: wholeSeconds(lifetime) });
+/**
+ * An address that accepts PUT for `lifetime` milliseconds; where `body` is given, only of so many bytes and this type,
+ * which the request has to name in its headers.
+ */
+export function signedPut(
+  settings: Settings,
+  key: string,
+  lifetime: number,
+  body?: { bytes: number; contentType: string },
+): Promise<string> {
+  const command = new PutObjectCommand({
+    Bucket: settings.S3_BUCKET,
+    Key: key,
+    ...(body === undefined ? {} : { ContentLength: body.bytes, ContentType: body.contentType }),
+  });
+  const signableHeaders = new Set(body === undefined ? ["host"] : ["host", "content-length", "content-type"]);
+  return getSignedUrl(client(settings), command, { expiresIn: wholeSeconds(lifetime), signableHeaders });
 }
 
 /** Deletes everything under `prefix` except what lies under one of `keep`; answers how much was deleted. */

@@ -27,6 +27,10 @@ export class Timers<Kind extends string> {
     this.#storage.sql.exec("INSERT OR REPLACE INTO timers (kind, due, tries) VALUES (?, ?, 0)", kind, Math.ceil(due));
   }
 
+  isSet(kind: Kind): boolean {
+    return this.#storage.sql.exec("SELECT 1 FROM timers WHERE kind = ?", kind).toArray().length > 0;
+  }
+
   clear(...kinds: Kind[]): void {
     for (const kind of kinds) this.#storage.sql.exec("DELETE FROM timers WHERE kind = ?", kind);
   }

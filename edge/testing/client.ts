@@ -19,15 +19,22 @@ export interface TestAccount {
 
 /** A new account with a key. */
 export async function newAccount(
-  more: { scopes?: string; requestsPerMinute?: number; inFlight?: number; quota?: number; expiresAt?: number } = {},
+  more: {
+    scopes?: string;
+    requestsPerMinute?: number;
+    inFlight?: number;
+    quota?: number;
+    expiresAt?: number;
+    operator?: boolean;
+  } = {},
 ): Promise<TestAccount> {
   const id = newId("account");
   const { key, lookup, secretSha256 } = await newApiKey();
   await env.DATABASE.batch([
     env.DATABASE.prepare(
-      `INSERT INTO accounts (id, name, created_at, requests_per_minute, in_flight_limit, monthly_quota)
-       VALUES (?, 'test', 0, ?, ?, ?)`,
-    ).bind(id, more.requestsPerMinute ?? 6000, more.inFlight ?? 100, more.quota ?? 1000),
+      `INSERT INTO accounts (id, name, created_at, requests_per_minute, in_flight_limit, monthly_quota, operator)
+       VALUES (?, 'test', 0, ?, ?, ?, ?)`,
+    ).bind(id, more.requestsPerMinute ?? 6000, more.inFlight ?? 100, more.quota ?? 1000, more.operator ? 1 : 0),
     env.DATABASE.prepare(
       `INSERT INTO api_keys (id, account_id, lookup, secret_sha256, name, scopes, created_at, expires_at)
        VALUES (?, ?, ?, ?, 'test', ?, 0, ?)`,
@@ -124,7 +131,9 @@ export async function outside(answer: Omit<OutsideAnswer, "body"> & { body?: Uin
     url: `${base}/${name}`,
     change,
     calls: async () =>
-      (await fetch(`${base}/calls/${name}`)).json<{ method: string; headers: object; body: string }[]>(),
+      (await fetch(`${base}/calls/${name}`)).json<
+        { method: string; headers: Record<string, string>; body: string }[]
+      >(),
   };
 }
 
