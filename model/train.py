@@ -60,6 +60,8 @@ class Training:
         self.run = pathlib.Path(args.run)
         self.run.mkdir(parents=True, exist_ok=True)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        # What is kept out of mixed precision needs all of fp32: by TF32's ten bits a file's coefficients are not found.
+        torch.backends.cudnn.allow_tf32 = False
         self.config = Config(**json.loads(args.config))
         torch.manual_seed(args.seed)
         self.model = self.build()

@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--split", choices=("train", "val"), default="train")
+    parser.add_argument("--split", choices=("train", "val", "all"), default="train")
     parser.add_argument("--keep-ahead", type=int, default=0, help="wait while this many shards are unread")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

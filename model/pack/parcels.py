@@ -1,0 +1,156 @@
+"""Parcels: tar files that each fit into one call. The first holds weights, fonts and the start of the pool."""
+
+import io
+import pathlib
+import tarfile
+from collections.abc import Iterator
+
+import torch
+
+from forge.lettering import STYLES, font_files
+from omni_iml.encoder import EfficientNetLite2
+
+from .light_pool import Crop, index, landmarks, light_pool
+
+MIB = 1 << 20
+# What may come back in one file.
+PIECE = 16 * MIB
+# Of the widest family the plain cuts are enough.
+WEIGHTS = ("Regular", "Bold", "Italic")
+
+
+def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights in fp16; raises ValueError where one does not fit.
+
+    The encoder is a part of the network and of its vision head, under two names: it is written once.
+    """
+    half = {name: value.half() if value.dtype.is_floating_point else value for name, value in state.items()}
+    half |= {name: half[name.removeprefix("vision.")] for name in half if name.startswith("vision.network.")}
+    for name, value in half.items():
+        if value.dtype == torch.float16 and not torch.isfinite(value).all():
+            raise ValueError(f"{name} does not fit into fp16")
+    return half
+
+
+def averaged_only(checkpoint: dict) -> dict:
+    """Of a checkpoint what `train --init` and export.py need: the averaged weights, in fp16."""
+    return {"config": checkpoint["config"], "ema": halved(checkpoint["ema"]), "progress": checkpoint["progress"]}
+
+
+def saved(content: dict) -> bytes:
+    """As torch.save writes it."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def base_files(checkpoint: pathlib.Path | None) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the encoder's weights, the checkpoint to start from, and the fonts."""
+    network = EfficientNetLite2()
+    network.load_pretrained()
+    yield "pretrained.pt", saved(halved(network.state_dict()))
+    if checkpoint is not None:
+        yield "init.pt", saved(averaged_only(torch.load(checkpoint, map_location="cpu", weights_only=True)))
+    fonts = io.BytesIO()
+    with tarfile.open(fileobj=fonts, mode="w:xz") as archive:
+        for style in STYLES:
+            for file in map(pathlib.Path, font_files(style)):
+                if not file.stem.startswith("Lato-") or file.stem.removeprefix("Lato-") in WEIGHTS:
+                    archive.add(file, f"fonts/{style}/{file.name}")
+    yield "fonts.tar.xz", fonts.getvalue()
+
+
+class Parcel:
+    """One tar file being filled; `number` counts from 1."""
+
+    def __init__(self, folder: pathlib.Path, number: int):
+        self.number = number
+        self.path = folder / f"parcel-{number}.tar"
+        self.archive = tarfile.open(self.path, "w")
+        self.crops: list[Crop] = []
+        self.bytes = 0
+
+    def add(self, name: str, content: bytes) -> None:
+        """One file."""
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        self.archive.addfile(entry, io.BytesIO(content))
+        self.bytes += 1024 + len(content)
+
+    def take(self, crop: Crop) -> None:
+        """One image of the pool."""
+        for name, content in crop.files.items():
+            self.add(f"pool/{name}", content)
+        self.crops.append(crop)
+
+    def close(self) -> None:
+        """With the index of its own images."""
+        self.add(f"pool/index-{self.number}.csv", index(self.crops))
+        self.add(f"pool/landmarks-{self.number}.csv", landmarks(self.crops))
+        self.archive.close()
+
+
+def write_parcels(
+    pool: pathlib.Path, checkpoint: pathlib.Path | None, out: pathlib.Path, pool_mib: float, parcel_mib: float
+) -> list[Parcel]:
+    """Fills parcels of at most `parcel_mib` with the base and a light pool of at most `pool_mib`."""
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("parcel-*.tar"):
+        old.unlink()
+    parcels = [Parcel(out, 1)]
+    for name, content in base_files(checkpoint):
+        parcels[0].add(name, content)
+    # Room for the index and for what tar adds.
+    limit = parcel_mib * MIB * 0.99 - 64 * 1024
+    for crop in light_pool(pool, int(pool_mib * MIB)):
+        if parcels[-1].bytes + crop.size + 1024 * len(crop.files) > limit and parcels[-1].crops:
+            parcels[-1].close()
+            parcels.append(Parcel(out, len(parcels) + 1))
+        parcels[-1].take(crop)
+    parcels[-1].close()
+    return parcels
+
+
+def receive(parcel: pathlib.Path, home: pathlib.Path) -> int:
+    """Unpacks one parcel and joins its index to those before; the number of images that the pool has now."""
+    home.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(parcel) as archive:
+        archive.extractall(home, filter="data")
+    fonts = home / "fonts.tar.xz"
+    if fonts.exists():
+        with tarfile.open(fonts) as archive:
+            archive.extractall(home, filter="data")
+        fonts.unlink()
+    pool = home / "pool"
+    joined(pool, "landmarks-*.csv", 0, pool / "face_landmarks.csv")
+    return joined(pool, "index-*.csv", 1, pool / "index.csv")
+
+
+def joined(folder: pathlib.Path, pattern: str, heads: int, target: pathlib.Path) -> int:
+    """Joins CSV files, the head line once, under a temporary name first: forgers may be reading; the rows written."""
+    parts = [path.read_text().splitlines(keepends=True) for path in sorted(folder.glob(pattern))]
+    rows = [row for part in parts for row in part[heads:]]
+    temporary = target.with_suffix(".tmp")
+    temporary.write_text("".join([*parts[0][:heads], *rows]))
+    temporary.replace(target)
+    return len(rows)
+
+
+def split(content: bytes, folder: pathlib.Path, name: str, piece: int = PIECE) -> list[pathlib.Path]:
+    """Writes pieces name.00, name.01, … of at most `piece` bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, start in enumerate(range(0, len(content), piece)):
+        paths.append(folder / f"{name}.{number:02d}")
+        paths[-1].write_bytes(content[start : start + piece])
+    return paths
+
+
+def join(folder: pathlib.Path, name: str, out: pathlib.Path) -> dict:
+    """Joins the pieces into a checkpoint and reads it; raises FileNotFoundError where there are none."""
+    pieces = sorted(folder.glob(f"{name}.[0-9][0-9]"))
+    if not pieces:
+        raise FileNotFoundError(f"no {name}.00 in {folder}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(b"".join(piece.read_bytes() for piece in pieces))
+    return torch.load(out, map_location="cpu", weights_only=True)
