@@ -1,31 +1,109 @@
 """Chooses the inference policy on synthetic validation images.
 
-python -m calibrate shift  --onnx release/omni-iml.onnx --val DIR
-python -m calibrate policy --onnx release/omni-iml.onnx --val DIR --out policy.json
+python -m calibrate --onnx DRAFT/omni-iml.onnx --val SET [SET …] --out policy.json [--diagram reliability.png]
 
-`shift` prints what to add to the mask's logits (export --shift) so that F1 at 0.5 is highest; `policy`, on the file
-exported with it, chooses the view's weight, fits the image score and sets the verdicts' thresholds. DIR holds the
-validation shards of `forge.write` (--split val). Nothing of the development set is read.
+The graph must be exported without --shift. Each SET is a folder of whole images (index.csv, images, masks) or of
+validation shards (`forge.write --split val`); both kinds count by the image. One pass over the images, then:
+the view's size and weight and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5
+(export --shift), the image score's features and weights, the verdicts' thresholds. Nothing of the development set is
+read.
 """
 
 import argparse
+import csv
 import json
 import pathlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy.optimize import minimize
 
 from export import POLICY
-from omni_iml.inference import Decoded, Found, Session, analyse, features, logit
-from omni_iml.metrics import auc, pixel_figures
+from omni_iml.inference import FEATURES, Decoded, Found, Session, analyse, decode, features, logit, whole
+from omni_iml.metrics import auc, auc_of_counts, f1_by_threshold, histogram_counts, true_positive_rate
+from omni_iml.model import DOMAINS
 from omni_iml.shards import read
 
-USED = ("q99", "area", "network")
-WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
+VIEW_SIZES = (384, 512)
+VIEW_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
+# A larger view must earn its cost: a quarter megapixel for every image.
+VIEW_GAIN = 0.005
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
 FALSE_ALARMS = 0.1
 MISSES = 0.1
-SHIFTS = np.arange(-1.5, 3.01, 0.25)
+FOLDS = 5
+
+
+@dataclass
+class Examined:
+    """One validation image: what the graph says of it, at 8 bits, and the truth."""
+
+    domain: str
+    tiles: np.ndarray  # uint8 [H, W]
+    views: dict[int, np.ndarray | None]  # by the view's size: uint8 [H, W], None where the image is no larger
+    scores: np.ndarray
+    mask: np.ndarray | None  # bool [H, W], None where authentic
+
+    def found(self, size: int, shift: float) -> Found:
+        """As `analyse` gives it with the view at `size` and the logits moved by `shift`."""
+        view = self.views[size]
+        moved = (None if part is None else shifted(part, shift) for part in (self.tiles, view))
+        return Found(*moved, self.scores, 0.0, np.zeros(len(DOMAINS)))
+
+
+def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
+    """A map of 256 levels with its logits moved, as float32 in 0…1."""
+    table = 1 / (1 + np.exp(-logit(np.clip(np.arange(256) / 255, 1 / 1020, 1 - 1 / 1020)) - shift))
+    return table.astype(np.float32)[levels]
+
+
+def levels(probability: np.ndarray) -> np.ndarray:
+    """Float map in 0…1 to 256 levels."""
+    return np.round(probability * 255).astype(np.uint8)
+
+
+def images(folder: pathlib.Path, every: int) -> Iterator[tuple[str, Decoded, np.ndarray | None]]:
+    """Domain, image and mask of every n-th image of a set; of shards those at native resolution."""
+    if (folder / "index.csv").exists():
+        with open(folder / "index.csv", newline="") as file:
+            entries = list(csv.DictReader(file))[::every]
+        for entry in entries:
+            mask = None
+            if entry["label"] == "1":
+                with Image.open(folder / entry["mask"]) as image:
+                    mask = np.asarray(image.convert("L")) > 127
+            yield entry["domain"], decode(str(folder / entry["dest"])), mask
+        return
+    for path in sorted(folder.glob("shard-*.npz")):
+        arrays = read(path)
+        for i in np.flatnonzero(arrays["view"] == 0)[::every]:
+            mask = arrays["mask"][i].astype(bool)
+            decoded = Decoded(arrays["pixels"][i], arrays["qtable"][i].astype(np.int32), bool(arrays["jpeg"][i]))
+            yield DOMAINS[int(arrays["domain"][i])], decoded, mask if mask.any() else None
+
+
+def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | None, pipeline: dict) -> Examined:
+    """Runs tiles once and each size of the view."""
+    found = analyse(session, image, pipeline | {"view": {"size": max(image.pixels.shape), "weight": 0.0}})
+    larger = {size: max(image.pixels.shape[:2]) > size for size in VIEW_SIZES}
+    views = {size: levels(whole(session, image.pixels, size)) if larger[size] else None for size in VIEW_SIZES}
+    return Examined(domain, levels(found.tiles), views, found.scores, mask)
+
+
+def by_threshold(examined: list[Examined], size: int, weight: float) -> dict[str, np.ndarray]:
+    """Means over the forged images of each domain, and of all: F1 at each of 256 thresholds, and the AUC (last)."""
+    rows = defaultdict(list)
+    for one in examined:
+        if one.mask is None:
+            continue
+        positive, negative = histogram_counts(levels(one.found(size, 0.0).blended(weight)), one.mask)
+        row = np.append(f1_by_threshold(positive, negative), auc_of_counts(positive, negative))
+        for name in (one.domain, "all"):
+            rows[name].append(row)
+    return {name: np.mean(of, 0) for name, of in rows.items()}
 
 
 def fit(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> tuple[np.ndarray, float]:
@@ -42,6 +120,33 @@ def fit(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> tuple[np.ndarray, 
     return weights, float(found[-1] - weights @ centre)
 
 
+def held_out(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Margins [n] of each image by a fit to the other folds."""
+    fold = np.random.default_rng(0).permutation(len(y)) % FOLDS
+    margin = np.zeros(len(y))
+    for k in range(FOLDS):
+        weights, bias = fit(x[fold != k], y[fold != k])
+        margin[fold == k] = x[fold == k] @ weights + bias
+    return margin
+
+
+def choose_features(columns: dict[str, np.ndarray], y: np.ndarray) -> list[str]:
+    """Adds, one at a time, the feature that raises the held-out AUC most, while it does by 0.002."""
+    chosen: list[str] = []
+    best = 0.5
+    while True:
+        gains = {}
+        for name in columns.keys() - chosen:
+            x = np.stack([columns[one] for one in [*chosen, name]], 1)
+            gains[name] = auc(held_out(x, y), y)
+        name = max(gains, key=lambda one: gains[one], default=None)
+        if name is None or gains[name] < best + 0.002:
+            return chosen
+        chosen.append(name)
+        best = gains[name]
+        print(f"score: + {name}, held-out image AUC {best:.4f}")
+
+
 def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[list[float]]:
     """Rows of [mean score, share manipulated, count] by equal steps of the score."""
     place = np.minimum((score * bins).astype(int), bins - 1)
@@ -52,79 +157,97 @@ def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[li
     ]
 
 
-def examined(session: Session, folder: str, pipeline: dict, every: int) -> list[tuple[Found, np.ndarray]]:
-    """The native-resolution samples of the shards, analysed, with their masks."""
-    out = []
-    for path in sorted(pathlib.Path(folder).glob("shard-*.npz")):
-        arrays = read(path)
-        for i in np.flatnonzero(arrays["view"] == 0)[::every]:
-            image = Decoded(arrays["pixels"][i], arrays["qtable"][i].astype(np.int32), bool(arrays["jpeg"][i]))
-            out.append((analyse(session, image, pipeline), arrays["mask"][i].astype(bool)))
-    return out
+def choose_view(examined: list[Examined]) -> tuple[int, float, float]:
+    """The view's size and weight, and the threshold in 0…1 on the blended map that gives the highest F1."""
+    best: tuple[float, int, float, float] = (-1.0, 0, 0.0, 0.0)
+    for size in VIEW_SIZES:
+        for weight in VIEW_WEIGHTS:
+            means = by_threshold(examined, size, weight)["all"]
+            level = int(means[1:256].argmax()) + 1
+            worth = means[level] + means[256]
+            print(
+                f"view {size} at {weight}: F1 {means[level]:.4f} from {level / 255:.3f} on "
+                f"(at 0.5 {means[128]:.4f}), AUC {means[256]:.4f}"
+            )
+            if worth > best[0] + (VIEW_GAIN if size > best[1] > 0 else 0):
+                best = (worth, size, weight, level / 255)
+    return best[1:]
 
 
-def choose_shift(found: list[tuple[Found, np.ndarray]]) -> None:
-    """Prints mean F1 at 0.5 of the forged samples, and the area flagged on authentic ones, by shift."""
-    for shift in SHIFTS:
-        maps = [(1 / (1 + np.exp(-logit(one.tiles) - shift)), mask) for one, mask in found]
-        rows = [pixel_figures(np.round(p * 255).astype(np.uint8), mask) for p, mask in maps if mask.any()]
-        f1, auc_ = (np.mean([row[name] for row in rows]) for name in ("f1", "auc"))
-        flagged = np.mean([(p >= 0.5).mean() for p, mask in maps if not mask.any()])
-        print(f"shift {shift:+.2f}: F1 {f1:.4f}, AUC {auc_:.4f}, authentic area flagged {flagged:.4f}")
-
-
-def choose_policy(found: list[tuple[Found, np.ndarray]], pipeline: dict, out: str) -> None:
-    """Writes pipeline, thresholds and score."""
-    label = np.array([mask.any() for _, mask in found], float)
-    means = {}
-    for weight in WEIGHTS:
-        rows = [
-            pixel_figures(np.round(one.blended(weight) * 255).astype(np.uint8), mask)
-            for one, mask in found
-            if mask.any()
-        ]
-        means[weight] = {name: float(np.mean([row[name] for row in rows])) for name in ("f1", "auc")}
-        print(f"view {weight}: F1 {means[weight]['f1']:.4f}, AUC {means[weight]['auc']:.4f}")
-    weight = max(means, key=lambda one: means[one]["f1"] + means[one]["auc"])
-    threshold = POLICY["thresholds"]["pixel"]
-    rows = [features(one, one.blended(weight), threshold) for one, _ in found]
-    x = np.array([[row[name] for name in USED] for row in rows])
-    weights, bias = fit(x, label)
-    score = 1 / (1 + np.exp(-(x @ weights + bias)))
-    tampered = float(np.quantile(score[label == 0], 1 - FALSE_ALARMS))
-    clear = float(np.quantile(score[label == 1], MISSES))
+def choose(examined: list[Examined], pipeline: dict) -> tuple[dict, float, np.ndarray, np.ndarray]:
+    """The policy, the shift, and score and label of each image for the reliability diagram."""
+    size, weight, threshold = choose_view(examined)
+    # Blending is linear in the probabilities, the shift in the logits: the threshold moves almost to 0.5, not quite.
+    shift = -float(logit(threshold))
+    for name, means in sorted(by_threshold(examined, size, weight).items()):
+        level = round(threshold * 255)
+        print(f"{name}: F1 {means[level]:.4f}, best single threshold {means[:256].max():.4f}, AUC {means[256]:.4f}")
+    label = np.array([one.mask is not None for one in examined])
+    found = [one.found(size, shift) for one in examined]
+    rows = [features(one, one.blended(weight), POLICY["thresholds"]["pixel"]) for one in found]
+    columns = {name: np.array([row[name] for row in rows]) for name in FEATURES}
+    used = choose_features(columns, label)
+    x = np.stack([columns[name] for name in used], 1)
+    weights, bias = fit(x, label.astype(float))
+    score = 1 / (1 + np.exp(-held_out(x, label)))
+    tampered = float(np.quantile(score[~label], 1 - FALSE_ALARMS))
+    clear = float(np.quantile(score[label], MISSES))
     # Where the two cross, nothing is inconclusive at these rates; keep a small band around their middle.
     middle = (tampered + clear) / 2
     tampered, clear = max(tampered, middle + 0.02), min(clear, middle - 0.02)
-    print(f"{len(found)} images, image AUC {auc(score, label):.4f}; tampered ≥ {tampered:.3f}, clear ≤ {clear:.3f}")
-    print("reliability (mean score, share manipulated, count):", *reliability(score, label), sep="\n  ")
-    pipeline = pipeline | {"view": pipeline["view"] | {"weight": weight}}
+    print(
+        f"{len(examined)} images, image AUC {auc(score, label):.4f}, "
+        f"{true_positive_rate(score, label):.3f} found at 10 % false alarms; "
+        f"tampered ≥ {tampered:.3f}, clear ≤ {clear:.3f}"
+    )
     policy = {
-        "pipeline": pipeline,
+        "pipeline": pipeline | {"view": {"size": size, "weight": weight}},
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
-        "score": {"features": list(USED), "weights": [round(float(w), 6) for w in weights], "bias": round(bias, 6)},
+        "score": {"features": used, "weights": [round(float(w), 6) for w in weights], "bias": round(bias, 6)},
     }
-    pathlib.Path(out).write_text(json.dumps(policy, indent=2) + "\n")
+    return policy, shift, score, label
+
+
+def diagram(rows: list[list[float]], path: str) -> None:
+    """Draws the reliability diagram: share manipulated over mean score, a disc the larger the more images."""
+    from PIL import ImageDraw
+
+    side, edge = 480, 40
+    canvas = Image.new("RGB", (side + 2 * edge, side + 2 * edge), "white")
+    draw = ImageDraw.Draw(canvas)
+    draw.rectangle([edge, edge, edge + side, edge + side], outline="black")
+    draw.line([edge, edge + side, edge + side, edge], fill="grey")
+    draw.text((edge, 12), "share of manipulated images over the score (disc: number of images)", fill="black")
+    for score, share, count in rows:
+        x, y, r = edge + side * score, edge + side * (1 - share), 3 + count**0.5 / 2
+        draw.ellipse([x - r, y - r, x + r, y + r], outline="black", fill="#c33")
+    canvas.save(path)
 
 
 def main() -> None:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["shift", "policy"])
     parser.add_argument("--onnx", required=True)
-    parser.add_argument("--val", required=True)
+    parser.add_argument("--val", required=True, nargs="+")
     parser.add_argument("--out", default="policy.json")
+    parser.add_argument("--diagram", help="where to draw the reliability diagram")
     parser.add_argument("--tile", type=int, default=POLICY["pipeline"]["tile"])
     parser.add_argument("--overlap", type=int, default=POLICY["pipeline"]["overlap"])
-    parser.add_argument("--every", type=int, default=1, help="of the validation samples, take every n-th")
+    parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     pipeline = POLICY["pipeline"] | {"tile": args.tile, "overlap": args.overlap}
-    found = examined(Session(args.onnx, args.threads), args.val, pipeline, args.every)
-    if args.what == "shift":
-        choose_shift(found)
-    else:
-        choose_policy(found, pipeline, args.out)
+    session = Session(args.onnx, args.threads)
+    examined = [
+        examine(session, *one, pipeline) for folder in args.val for one in images(pathlib.Path(folder), args.every)
+    ]
+    policy, shift, score, label = choose(examined, pipeline)
+    rows = reliability(score, label)
+    print("reliability (mean score, share manipulated, count):", *rows, sep="\n  ")
+    if args.diagram:
+        diagram(rows, args.diagram)
+    pathlib.Path(args.out).write_text(json.dumps(policy, indent=2) + "\n")
+    print(f"export with --shift {shift:.3f} --policy {args.out}")
 
 
 if __name__ == "__main__":
