@@ -1,18 +1,21 @@
 """Manipulations of documents: change, copy, erase and insert characters, words, stamps and signatures.
 
-Masks are the boxes of the text that was changed, as annotators of document sets draw them; of stamps and
-signatures, their ink with its surroundings.
+Masks are the boxes of the text that was changed with MARGIN pixels of paper, as annotators of document sets draw
+them and as a map with one value for 4×4 pixels can render them; of stamps and signatures, their ink with its
+surroundings.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import re
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from . import natural
-from .forgery import Forgery, Unforgeable, Workbench, visible_change
+from .forgery import Edit, Forgery, Unforgeable, Workbench, several
 from .histories import TEXT
 from .lettering import (
     ERASERS,
@@ -27,16 +30,16 @@ from .lettering import (
     matching_font,
     steepness,
 )
-from .page import PEN_INKS, STAMP_INKS, render_page, signature, stamp, value
+from .page import NAMES, PEN_INKS, STAMP_INKS, amount, date, render_page, signature, stamp, value
 from .pool import Photo, Window, resize
 
 KINDS = {
-    "text_replace": 0.27,
-    "text_copy": 0.27,
-    "text_splice": 0.11,
+    "text_replace": 0.30,
+    "text_copy": 0.21,
+    "text_splice": 0.13,
     "text_erase": 0.12,
     "text_insert": 0.12,
-    "mark_insert": 0.06,
+    "mark_insert": 0.07,
     "splice": 0.02,
     "copy_move": 0.015,
     "removal": 0.015,
@@ -44,8 +47,11 @@ KINDS = {
 HABITS = TEXT
 RENDERED_SHARE = 0.5
 LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a crop would hold a few letters
-LEAST_CHANGE = 6.0
+LEAST_CHANGE = {"text_erase": 2.5}  # grey levels; a flat ground under thin ink changes little
+LEAST_CHANGE_ELSE = 6.0
 LINES = 16
+MARGIN = 2  # px of paper around changed text that the mask takes in
+LEAST_AREA = 170  # px of one edit: less is a few values of a map at stride 4, and held no trace a model could find
 
 Box = tuple[int, int, int, int]
 
@@ -57,6 +63,7 @@ class Word:
     box: Box
     characters: tuple[Box, ...]
     text: str
+    line: int = 0
 
     @property
     def height(self) -> int:
@@ -92,7 +99,8 @@ def words_of(window: Window, rng: np.random.Generator) -> list[Word]:
             text = ""
         if x1 - x0 < 8 or y1 - y0 < 6:
             continue
-        words += _split_line(grey, (int(x0), int(y0), int(x1), int(y1)), text)
+        found = _split_line(grey, (int(x0), int(y0), int(x1), int(y1)), text)
+        words += [replace(word, line=int(line)) for word in found]
     return words
 
 
@@ -136,48 +144,71 @@ def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str 
     words = words_of(window, rng)
     if not words:
         raise Unforgeable("no text in the window")
-    count = 1 if kind == "mark_insert" else int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))
-    frame, mask = window.pixels, np.zeros(window.pixels.shape[:2], bool)
-    operations, donor = [], ""
-    for _ in range(count * 3):
-        if len(operations) == count:
-            break
-        try:
-            edited, changed, operation, donor_key = _EDITS[kind](window, frame, words, bench, rng)
-        except Unforgeable:
-            continue
-        if (changed & mask).any() or visible_change(frame, edited, changed) < (
-            1.5 if kind == "text_erase" else LEAST_CHANGE
-        ):
-            continue
-        frame, mask, donor = edited, mask | changed, donor_key or donor
-        operations.append(operation)
-    if not operations:
-        raise Unforgeable(f"no {kind} that shows")
-    return Forgery(frame, mask, kind, tuple(operations), donor)
+    count = 1 if kind == "mark_insert" else int(rng.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1]))
+
+    def edit(frame: np.ndarray) -> Edit:
+        return _EDITS[kind](window, frame, words, bench, rng)
+
+    tries = itertools.repeat(edit, count * 4)
+    return several(window.pixels, kind, tries, count, LEAST_CHANGE.get(kind, LEAST_CHANGE_ELSE))
 
 
-def _grown(box: Box, shape: tuple[int, ...], by: int = 2) -> Box:
+def _grown(box: Box, shape: tuple[int, ...], by: int = MARGIN) -> Box:
     return max(0, box[0] - by), max(0, box[1] - by), min(shape[1], box[2] + by), min(shape[0], box[3] + by)
 
 
 def _box_mask(shape: tuple[int, ...], box: Box) -> np.ndarray:
+    """A box with its margin."""
+    x0, y0, x1, y1 = _grown(box, shape)
+    if (x1 - x0) * (y1 - y0) < LEAST_AREA:
+        raise Unforgeable("too small an edit")
     mask = np.zeros(shape[:2], bool)
-    mask[box[1] : box[3], box[0] : box[2]] = True
+    mask[y0:y1, x0:x1] = True
     return mask
 
 
+def _union(one: Box, other: Box) -> Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
 def _unit(rng: np.random.Generator, words: list[Word]) -> tuple[Box, str, Word]:
-    """A word, or some characters of one, with its text where known."""
+    """A word, two or three that follow one another, or some characters of one, with its text where known."""
     word = words[rng.integers(len(words))]
-    if len(word.characters) >= 2 and rng.random() < 0.45:
-        count = int(rng.integers(1, min(4, len(word.characters)) + 1))
+    style = rng.random()
+    if style < 0.3 and len(word.characters) >= 3:
+        count = int(rng.integers(2, min(5, len(word.characters)) + 1))
+        if word.height > 16 and rng.random() < 0.4:
+            count = 1
         first = int(rng.integers(0, len(word.characters) - count + 1))
         chosen = word.characters[first : first + count]
         matching = len(word.text) == len(word.characters)
         text = word.text[first : first + count] if matching else ""
         return (chosen[0][0], chosen[0][1], chosen[-1][2], chosen[0][3]), text, word
-    return word.box, word.text, word
+    box, texts = word.box, [word.text]
+    if style > 0.75:
+        row = sorted((other for other in words if other.line == word.line), key=lambda other: other.box[0])
+        place = row.index(word)
+        for other in row[place + 1 : place + int(rng.integers(2, 4))]:
+            if other.box[0] - box[2] < 1.5 * word.height:
+                box, texts = _union(box, other.box), [*texts, other.text]
+    return box, " ".join(texts) if all(texts) else "", word
+
+
+AMOUNT = re.compile(r"[^0-9]{0,3}[0-9][0-9,]*\.[0-9]{2}")
+DATE = re.compile(r"[0-9]{1,4}([./-])[0-9]{1,2}\1[0-9]{2,4}")
+
+
+def _other_text(rng: np.random.Generator, text: str) -> str:
+    """What a forger would put there: another amount, date or name; else other digits and letters."""
+    style = rng.random()
+    if style < 0.25 and AMOUNT.fullmatch(text):
+        return amount(rng).split()[-1]
+    if style < 0.25 and DATE.fullmatch(text):
+        return date(rng)
+    if style < 0.3 and text.isalpha() and len(text) > 3:
+        name = str(rng.choice(NAMES[rng.integers(len(NAMES))].split()))
+        return name.upper() if text.isupper() else name
+    return altered_text(rng, text)
 
 
 def _lettered(
@@ -206,11 +237,11 @@ def _lettered(
     return result, (x + pad, y + pad, x + ink.shape[1] - pad, y + ink.shape[0] - pad)
 
 
-def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     box, text, word = _unit(rng, words)
     area = _grown(box, frame.shape, 1)
     like = frame[word.box[1] : word.box[3], word.box[0] : word.box[2]]
-    new = altered_text(rng, text) if text else value(rng)
+    new = _other_text(rng, text) if text else value(rng)
     if not text:  # length unknown: as many characters as the box holds
         new = new.replace(" ", "")[: max(1, round((box[2] - box[0]) / (0.55 * (box[3] - box[1]))))] or "0"
     method = str(rng.choice(ERASERS))
@@ -220,18 +251,18 @@ def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbe
     result, drawn = _lettered(blank, box, new, like, word.height * float(rng.uniform(0.92, 1.06)), rng, font)
     if drawn[2] - drawn[0] > 1.8 * (box[2] - box[0]) + 12:
         raise Unforgeable("new text too long")
-    both = (min(area[0], drawn[0]), min(area[1], drawn[1]), max(area[2], drawn[2]), max(area[3], drawn[3]))
-    mask = _box_mask(frame.shape, _grown(both, frame.shape, 1))
-    return result, mask, f"“{text}” replaced by “{new}”, ground {method}", ""
+    mask = _box_mask(frame.shape, _union(area, drawn))
+    return Edit(result, mask, f"“{text}” replaced by “{new}”, ground {method}")
 
 
-def _copy(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
-    source, text, _ = _unit(rng, words)
+def _copy(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
+    box, text, _ = _unit(rng, words)
+    source = _grown(box, frame.shape, int(rng.integers(0, 4)))  # with the paper around it, on its old grid
     patch = window.pixels[source[1] : source[3], source[0] : source[2]]
     return _put_over(frame, words, patch, source, text, rng, "")
 
 
-def _splice(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+def _splice(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     other = photo(bench, rng, 200)
     if not len(other.quads):
         raise Unforgeable("donor without text")
@@ -247,13 +278,22 @@ def _splice(window: Window, frame: np.ndarray, words: list[Word], bench: Workben
         raise Unforgeable("donor line without words")
     box, _, word = _unit(rng, found)
     scale = float(np.median([w.height for w in words])) / word.height * float(rng.uniform(0.92, 1.08))
-    patch = line[box[1] : box[3], box[0] : box[2]]
+    x0, y0, x1, y1 = _grown(box, line.shape, int(rng.integers(0, 3)))
+    patch = line[y0:y1, x0:x1]
     new_h, new_w = max(5, round(patch.shape[0] * scale)), max(3, round(patch.shape[1] * scale))
     patch = resize(np.ascontiguousarray(patch), new_w, new_h)
     return _put_over(frame, words, patch, None, "", rng, other.key)
 
 
-def _put_over(frame, words: list[Word], patch: np.ndarray, source: Box | None, text: str, rng, donor: str):
+def _put_over(
+    frame: np.ndarray,
+    words: list[Word],
+    patch: np.ndarray,
+    source: Box | None,
+    text: str,
+    rng: np.random.Generator,
+    donor: str,
+) -> Edit:
     """Lay a patch of text over a word of about its height, or on blank paper beside one."""
     height, width = patch.shape[:2]
     if height < 5 or width < 3:
@@ -279,7 +319,7 @@ def _put_over(frame, words: list[Word], patch: np.ndarray, source: Box | None, t
     method = str(rng.choice(ERASERS))
     result = erased(frame, area, method, rng) if replaced else frame.copy()
     below = result[y : y + height, x : x + width]
-    way = str(rng.choice(["as is", "darkest", "ground matched"], p=[0.35, 0.35, 0.3]))
+    way = str(rng.choice(["as is", "darkest", "ground matched"], p=[0.6, 0.1, 0.3]))
     if way == "darkest":
         laid = np.minimum(below, patch)
     else:
@@ -289,21 +329,18 @@ def _put_over(frame, words: list[Word], patch: np.ndarray, source: Box | None, t
             shift = np.median(below.reshape(-1, 3), axis=0) - ground
             laid = np.clip(patch + shift, 0, 255).astype(np.uint8)
     result[y : y + height, x : x + width] = laid
-    both = box
-    if replaced:
-        both = (min(x, area[0]), min(y, area[1]), max(box[2], area[2]), max(box[3], area[3]))
-    mask = _box_mask(frame.shape, _grown(both, frame.shape, 0))
-    return result, mask, f"“{text}” laid {'over a word' if replaced else 'beside a word'}, {way}", donor
+    mask = _box_mask(frame.shape, _union(box, area) if replaced else box)
+    return Edit(result, mask, f"“{text}” laid {'over a word' if replaced else 'beside a word'}, {way}", donor)
 
 
-def _erase(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+def _erase(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     box, text, _ = _unit(rng, words)
     area = _grown(box, frame.shape, int(rng.integers(1, 4)))
     method = str(rng.choice(ERASERS))
-    return erased(frame, area, method, rng), _box_mask(frame.shape, area), f"“{text}” erased, ground {method}", ""
+    return Edit(erased(frame, area, method, rng), _box_mask(frame.shape, area), f"“{text}” erased, ground {method}")
 
 
-def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     word = words[rng.integers(len(words))]
     like = frame[word.box[1] : word.box[3], word.box[0] : word.box[2]]
     new = value(rng)
@@ -321,10 +358,10 @@ def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workben
     under = frame[drawn[1] : drawn[3], drawn[0] : drawn[2]]
     if under.size == 0 or under.std() > 22:
         raise Unforgeable("place taken")
-    return result, _box_mask(frame.shape, _grown(drawn, frame.shape, 2)), f"“{new}” inserted", ""
+    return Edit(result, _box_mask(frame.shape, drawn), f"“{new}” inserted")
 
 
-def _mark(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator):
+def _mark(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     height, width = frame.shape[:2]
     side = int(min(height, width) * rng.uniform(0.22, 0.5))
     if rng.random() < 0.5:
@@ -341,7 +378,7 @@ def _mark(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench
     mask = np.zeros((height, width), np.uint8)
     mask[y : y + ink.shape[0], x : x + ink.shape[1]] = ink > 0.12
     mask = cv2.morphologyEx(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    return result, mask.astype(bool), f"{name} inserted", ""
+    return Edit(result, mask.astype(bool), f"{name} inserted")
 
 
 _EDITS = {

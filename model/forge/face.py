@@ -49,7 +49,7 @@ HABITS = Habits(
     views=0.15,
 )
 SHARP_ENOUGH = 1.5  # a donor face is enlarged by no more than this
-LEAST_CHANGE = {"face_swap": 5.0, "self_blend": 1.5, "feature_swap": 4.0, "retouch": 1.2}
+LEAST_CHANGE = {"face_swap": 5.0, "self_blend": 2.0, "feature_swap": 5.0, "retouch": 1.6}
 
 
 def photo(bench: Workbench, rng: np.random.Generator, size: int) -> Photo:
@@ -214,7 +214,7 @@ def _self_blend(window: Window, bench: Workbench, rng: np.random.Generator) -> F
 def _feature_alpha(window: Window, parts: tuple[slice, ...], rng: np.random.Generator) -> np.ndarray:
     points = np.concatenate([window.landmarks[part] for part in parts])
     centre = points.mean(axis=0)
-    hull = _hull(centre + (points - centre) * rng.uniform(1.15, 1.6), window.pixels.shape)
+    hull = _hull(centre + (points - centre) * rng.uniform(1.3, 1.8), window.pixels.shape)
     return cv2.GaussianBlur(
         hull.astype(np.float32), (0, 0), max(0.5, float(rng.uniform(0.004, 0.02)) * _face_height(window.landmarks))
     )

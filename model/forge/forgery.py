@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,16 @@ class Forgery:
     operations: tuple[str, ...] = ()
     donor: str = ""
     donor_history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of a frame. pixels uint8 [h,w,3]; mask bool [h,w] of this change alone; operation in words."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    operation: str
+    donor: str = ""
 
 
 class Unforgeable(Exception):  # noqa: N818 - a refusal, not a failure
@@ -83,3 +93,26 @@ def visible_change(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> f
     if not mask.any():
         return 0.0
     return float(np.abs(before[mask].astype(np.int16) - after[mask].astype(np.int16)).mean())
+
+
+def several(
+    frame: np.ndarray, kind: str, edits: Iterable[Callable[[np.ndarray], Edit]], count: int, least_change: float
+) -> Forgery:
+    """The first `count` edits that can be made, show by `least_change` grey levels, and keep clear of one another."""
+    mask = np.zeros(frame.shape[:2], bool)
+    operations: list[str] = []
+    donor = ""
+    for edit in edits:
+        if len(operations) == count:
+            break
+        try:
+            made = edit(frame)
+        except Unforgeable:
+            continue
+        if (made.mask & mask).any() or visible_change(frame, made.pixels, made.mask) < least_change:
+            continue
+        frame, mask, donor = made.pixels, mask | made.mask, made.donor or donor
+        operations.append(made.operation)
+    if not operations:
+        raise Unforgeable(f"no {kind} that shows")
+    return Forgery(frame, mask, kind, tuple(operations), donor)

@@ -183,11 +183,11 @@ def render_page(rng: np.random.Generator) -> Photo:
     while y < height - 3 * size:
         block = style if rng.random() < 0.8 else str(rng.choice(["letter", "invoice", "form"]))
         y = _BLOCKS[block](sheet, margin, y, font, size, ink) + int(size * rng.uniform(0.8, 2.0))
-    if rng.random() < 0.3:
+    for _ in range(int(rng.choice(3, p=[0.45, 0.4, 0.15]))):  # authentic ones, or stamps would mean "forged"
         side = int(rng.uniform(0.14, 0.25) * width)
         spot = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
         sheet.mark(stamp(rng, side), *spot, STAMP_INKS[rng.integers(len(STAMP_INKS))])
-    if rng.random() < 0.3:
+    for _ in range(int(rng.choice(3, p=[0.45, 0.4, 0.15]))):
         sign = signature(rng, int(width * 0.28), int(width * 0.1))
         spot = int(rng.integers(0, width - sign.shape[1])), int(rng.integers(height // 2, height - sign.shape[0]))
         sheet.mark(sign, *spot, PEN_INKS[rng.integers(len(PEN_INKS))])
@@ -215,11 +215,13 @@ def _letter(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int, 
 
 def _form(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int, int, int]) -> int:
     rng = sheet.rng
-    value_font = draw_font(rng) if rng.random() < 0.5 else font
+    filled_in = rng.random()  # by hand, by another machine, or printed with the form
+    value_font = draw_font(rng, "hand") if filled_in < 0.25 else draw_font(rng) if filled_in < 0.6 else font
+    value_ink = PEN_INKS[rng.integers(len(PEN_INKS))] if filled_in < 0.25 else ink
     column = x + int(sheet.canvas.width * rng.uniform(0.25, 0.38))
     for _ in range(int(rng.integers(2, 6))):
         sheet.write(x, y, LABELS[rng.integers(len(LABELS))] + ":", font, size, ink)
-        sheet.write(column, y, value(rng), value_font, size, ink)
+        sheet.write(column, y, value(rng), value_font, size, value_ink)
         if rng.random() < 0.4:
             line = y + int(size * 1.25)
             sheet.drawing.line((column, line, sheet.canvas.width - x, line), fill=(120, 120, 120), width=1)
