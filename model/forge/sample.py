@@ -190,7 +190,7 @@ class Forger:
         region_w, region_h = max(region_w, size), max(region_h, size)
         longest = size * float(np.exp(rng.uniform(np.log(1.05), np.log(3.0))))
         scale = min(1.0, max(longest / max(region_w, region_h), size / min(region_w, region_h)))
-        width, height = int(region_w * scale), int(region_h * scale)
+        width, height = max(size, int(region_w * scale)), max(size, int(region_h * scale))
         if width - dx < size or height - dy < size:
             life = unshifted(life)
         x, y = _placed(rng, photo, width / scale, height / scale)
