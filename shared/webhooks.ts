@@ -3,7 +3,6 @@
  * `webhook-id`, `webhook-timestamp`, `webhook-signature`, and a body of `type`, `timestamp` and `data`.
  */
 import { z } from "zod";
-import { analysis } from "./analysis.ts";
 import { idSchema } from "./ids.ts";
 
 /** What a subscriber can choose from. */
@@ -35,6 +34,7 @@ const description = z.string().max(200);
 export const newWebhookEndpoint = z
   .strictObject({ url, events: events.optional(), description: description.default("") })
   .meta({ id: "NewWebhookEndpoint" });
+export type NewWebhookEndpoint = z.input<typeof newWebhookEndpoint>;
 export const webhookEndpointChange = z
   .strictObject({
     url: url.optional(),
@@ -44,6 +44,8 @@ export const webhookEndpointChange = z
   })
   .refine((change) => Object.keys(change).length > 0, "names no change")
   .meta({ id: "WebhookEndpointChange", minProperties: 1 });
+
+export type WebhookEndpointChange = z.input<typeof webhookEndpointChange>;
 
 export const disabledReasons = ["owner", "gone", "failing"] as const;
 
@@ -143,17 +145,3 @@ export const webhookDeliveryPage = z
   .object({ object: z.literal("list"), data: z.array(webhookDelivery), next_cursor: z.string().nullable() })
   .meta({ id: "WebhookDeliveryPage" });
 export type WebhookDeliveryPage = z.infer<typeof webhookDeliveryPage>;
-
-const message = { timestamp: z.iso.datetime() };
-/** The bodies that are sent for analyses. */
-export const analysisEvent = z
-  .object({
-    type: z.enum(["analysis.succeeded", "analysis.failed", "analysis.canceled"]),
-    ...message,
-    data: analysis,
-  })
-  .meta({ id: "AnalysisEvent" });
-/** The body of a test. */
-export const testEvent = z
-  .object({ type: z.literal(testEventType), ...message, data: z.object({ endpoint: z.string() }) })
-  .meta({ id: "TestEvent" });

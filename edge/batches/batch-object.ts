@@ -18,7 +18,8 @@ import { accept } from "../intake/accept.ts";
 import { log } from "../log.ts";
 import { Timers } from "../storage/timers.ts";
 import { announce } from "../webhooks/announce.ts";
-import { type BatchSnapshot, describeBatch } from "./snapshot.ts";
+import { completionOf } from "../webhooks/event.ts";
+import type { BatchSnapshot } from "./snapshot.ts";
 
 /** Where an item's image is; the images themselves are never in a batch. */
 const itemSource = z.discriminatedUnion("kind", [
@@ -241,15 +242,8 @@ export class BatchObject extends DurableObject<Environment> {
     },
     notify: async () => {
       const { id, account, ended_at: at, webhook } = this.#row();
-      const event = {
-        id: id.replace(/^ba_/, "ev_"),
-        type: "batch.completed" as const,
-        at: at ?? Date.now(),
-        subject: id,
-        data: JSON.stringify(describeBatch(this.#snapshot())),
-      };
       const named = webhook === null ? null : requestWebhook.parse(JSON.parse(webhook));
-      await announce(this.env, account, event, named);
+      await announce(this.env, account, completionOf(id, at ?? Date.now()), named);
       this.#commit(() => this.#timers.clear("notify"));
     },
     expire: async () => {

@@ -26,6 +26,7 @@ import { requireScope } from "../middleware/authentication.ts";
 import { readPreference } from "../middleware/prefer.ts";
 import { sha256Hex } from "../storage/digest.ts";
 import { reserveInBand } from "../storage/in-band-budget.ts";
+import { checkWebhookAddress } from "../webhooks/address.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
 import { declaredLength, memoryFor, payloadHash, readSubmission } from "./submission.ts";
@@ -212,6 +213,7 @@ async function submit(context: Context<App>): Promise<Response> {
     using _memory = reserveInBand(memoryFor(context.req.raw, declared, most), limits.IN_BAND_BUDGET_BYTES);
     const sent = await readSubmission(context.req.raw, declared, most);
     const { source, options, metadata, webhook } = sent;
+    if (webhook !== null) checkWebhookAddress(limits, webhook.url, "webhook.url");
     const queued = preference.async || options.priority === "batch";
     const order = { account, limits: accountLimits, retention, source, options, metadata, webhook, queued };
     const trace = context.get("trace");

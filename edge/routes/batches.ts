@@ -6,11 +6,13 @@ import { idSchema, newId } from "@omni-iml/shared/ids";
 import { Problem } from "@omni-iml/shared/problems";
 import { z } from "zod";
 import { type BatchSnapshot, describeBatch } from "../batches/snapshot.ts";
+import { settings } from "../environment.ts";
 import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { jsonBody } from "../middleware/json-body.ts";
 import { sha256Hex } from "../storage/digest.ts";
+import { checkWebhookAddress } from "../webhooks/address.ts";
 import { problems, security } from "./documentation.ts";
 
 const noQuery = z.strictObject({});
@@ -112,6 +114,7 @@ export function registerBatches(app: OpenAPIHono<App>): void {
     const { env } = context;
     const { account, limits, retention } = context.get("caller");
     const sent = context.req.valid("json");
+    if (sent.webhook !== undefined) checkWebhookAddress(settings(env), sent.webhook.url, "json.webhook.url");
     const defaults = sent.options ?? { ...analysisOptions.parse({}), priority: "batch" as const };
     const record = {
       account,

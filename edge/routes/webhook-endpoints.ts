@@ -344,7 +344,7 @@ export function registerWebhookEndpoints(app: OpenAPIHono<App>): void {
       "",
       () => newId("event"),
       async (name) => {
-        enabled(id, found(id, await endpoint.test(account, name)));
+        enabled(id, found(id, await endpoint.sendTest(account, name)));
       },
     );
     return context.json(found(id, await endpoint.delivery(account, event)), 200);

@@ -20,8 +20,8 @@ import {
   type WebhookDelivery,
   type WebhookDeliveryPage,
   type WebhookEndpoint,
+  type WebhookEndpointChange,
   type WebhookSecret,
-  type webhookEndpointChange,
 } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
 import type { Settings } from "../environment.ts";
@@ -44,8 +44,6 @@ export interface EndpointSettings {
   events: readonly EventType[] | null;
   description: string;
 }
-
-export type EndpointChange = z.output<typeof webhookEndpointChange>;
 
 /** The right to make one attempt, until its lease has run out. */
 export interface DeliveryClaim {
@@ -204,7 +202,7 @@ export class DeliveryLog {
     };
   }
 
-  change(change: EndpointChange, now: number): void {
+  change(change: WebhookEndpointChange, now: number): void {
     this.#commit(now, () => {
       const { sql } = this.#storage;
       if (change.url !== undefined) sql.exec("UPDATE endpoint SET url = ?, failing_since = NULL", change.url);

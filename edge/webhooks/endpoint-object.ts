@@ -14,6 +14,7 @@ import {
   type WebhookDelivery,
   type WebhookDeliveryPage,
   type WebhookEndpoint,
+  type WebhookEndpointChange,
   type WebhookSecret,
 } from "@omni-iml/shared/webhooks";
 import { EgressError, egress } from "../egress/egress.ts";
@@ -23,7 +24,6 @@ import {
   type AttemptOutcome,
   type DeliveryClaim,
   DeliveryLog,
-  type EndpointChange,
   type EndpointSettings,
   type EndpointTimer,
 } from "./delivery-log.ts";
@@ -49,7 +49,7 @@ export class EndpointObject extends DurableObject<Environment> {
     return this.#log.belongsTo(account) ? this.#log.describe() : null;
   }
 
-  change(account: string, change: EndpointChange): WebhookEndpoint | null {
+  change(account: string, change: WebhookEndpointChange): WebhookEndpoint | null {
     if (!this.#log.belongsTo(account)) return null;
     this.#log.change(change, Date.now());
     return this.#log.describe();
@@ -90,7 +90,7 @@ export class EndpointObject extends DurableObject<Environment> {
   }
 
   /** Sends a test under the message id `id` and answers with its delivery after the first attempt. */
-  async test(account: string, id: string): Promise<WebhookDelivery | "disabled" | null> {
+  async sendTest(account: string, id: string): Promise<WebhookDelivery | "disabled" | null> {
     if (!this.#log.belongsTo(account)) return null;
     if (this.#log.disabled) return "disabled";
     const data = JSON.stringify({ endpoint: this.#log.describe().id });
