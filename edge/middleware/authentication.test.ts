@@ -77,8 +77,8 @@ describe("limits", () => {
   it("says how many requests are left, and refuses beyond", async () => {
     const account = await newAccount({ requestsPerMinute: 2 });
     const first = await request(account, "/v1/models");
-    expect(first.headers.get("ratelimit-policy")).toBe('"requests";q=2;w=60');
-    expect(first.headers.get("ratelimit")).toMatch(/^"requests";r=1;t=\d+$/);
+    expect(first.headers.get("ratelimit-policy")).toContain('"requests";q=2;w=60');
+    expect(first.headers.get("ratelimit")).toMatch(/^"requests";r=1;t=\d+,/);
     await request(account, "/v1/models");
     const third = await request(account, "/v1/models");
     expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(20);
@@ -118,18 +118,6 @@ describe("every answer", () => {
     const response = await request(account, "/v1/analyses", { method: "PATCH" });
     expect(response.headers.get("allow")).toBe("POST, GET, HEAD");
     await expectProblem(response, "method_not_allowed");
-  });
-
-  it("is described by /openapi.json", async () => {
-    const document = await (await request(null, "/openapi.json")).json<{ openapi: string; paths: object }>();
-    expect(document.openapi).toBe("3.1.0");
-    expect(Object.keys(document.paths).sort()).toEqual([
-      "/v1/analyses",
-      "/v1/analyses/{id}",
-      "/v1/analyses/{id}/cancel",
-      "/v1/analyses/{id}/events",
-      "/v1/models",
-    ]);
   });
 
   it("tells what is served", async () => {
