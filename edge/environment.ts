@@ -6,6 +6,7 @@ import type { ResultObject } from "./analysis/result-object.ts";
 import type { BatchObject } from "./batches/batch-object.ts";
 import type { IdempotencyObject } from "./idempotency/idempotency-object.ts";
 import type { UploadObject } from "./uploads/upload-object.ts";
+import type { MetricsObject } from "./telemetry/metrics-object.ts";
 import type { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 /** What travels through the queue: ids only. */
@@ -74,6 +75,7 @@ export interface Environment extends Variables {
   RESULTS: DurableObjectNamespace<ResultObject>;
   ACCOUNTS: DurableObjectNamespace<AccountObject>;
   ENDPOINTS: DurableObjectNamespace<EndpointObject>;
+  METRICS: DurableObjectNamespace<MetricsObject>;
   IDEMPOTENCY: DurableObjectNamespace<IdempotencyObject>;
   UPLOADS: DurableObjectNamespace<UploadObject>;
   BATCHES: DurableObjectNamespace<BatchObject>;

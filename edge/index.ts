@@ -16,6 +16,7 @@ import { registerBatches } from "./routes/batches.ts";
 import { registerDocumentation } from "./routes/documentation.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
+import { registerMetrics } from "./routes/metrics.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerUploads } from "./routes/uploads.ts";
 import { registerUsage } from "./routes/usage.ts";
@@ -27,6 +28,7 @@ export { ResultObject } from "./analysis/result-object.ts";
 export { BatchObject } from "./batches/batch-object.ts";
 export { IdempotencyObject } from "./idempotency/idempotency-object.ts";
 export { UploadObject } from "./uploads/upload-object.ts";
+export { MetricsObject } from "./telemetry/metrics-object.ts";
 export { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 const app = new OpenAPIHono<App>({
@@ -36,7 +38,11 @@ const app = new OpenAPIHono<App>({
 });
 
 app.use(requestId);
-app.use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }));
+app.use(
+  secureHeaders({
+    contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'self'"], frameAncestors: ["'none'"] },
+  }),
+);
 app.use(async (context, next) => {
   await next();
   context.header("cache-control", "no-store");
@@ -55,6 +61,7 @@ app.use(
 app.use("/v1/*", authentication);
 
 registerHealth(app);
+registerMetrics(app);
 registerDocumentation(app);
 registerModels(app);
 registerAnalyses(app);

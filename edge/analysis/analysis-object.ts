@@ -13,6 +13,7 @@ import { Problem } from "@omni-iml/shared/problems";
 import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
+import { count, handOnSoon } from "../telemetry/metrics.ts";
 import { announce } from "../webhooks/announce.ts";
 import { endOf } from "../webhooks/event.ts";
 import { updateIndex } from "./index-table.ts";
@@ -193,7 +194,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       this.#afterEnd();
     },
     settle: async () => {
-      const { id, status, cached, input } = this.#ledger.read();
+      const { id, status, cached, input, error } = this.#ledger.read();
       // One that was erased before the others heard of its end has no result that could be counted.
       const end = status === "succeeded" || status === "failed" ? status : "canceled";
       const account = this.env.ACCOUNTS.getByName(this.#ledger.account);
@@ -201,6 +202,9 @@ export class AnalysisObject extends DurableObject<Environment> {
       if (status !== "succeeded") await this.#result().release(id);
       const { batch } = this.#ledger;
       if (batch !== null) await this.env.BATCHES.getByName(batch.id).itemEnded(batch.index, id, end);
+      const outcome = error?.code ?? (end === "canceled" ? "canceled" : "ok");
+      count("omni_edge_analyses_total", { outcome, cached: String(cached) });
+      handOnSoon(this.env, (work) => this.ctx.waitUntil(work));
       this.#ledger.done("settle");
     },
     notify: async () => {

@@ -1,3 +1,4 @@
+import type { ProblemCode } from "@omni-iml/shared/problems";
 import type { Caller } from "../accounts/authenticate.ts";
 import type { Environment } from "../environment.ts";
 
@@ -8,6 +9,9 @@ export interface App {
     requestId: string;
     /** The `traceparent` of this request's own span. */
     trace: string;
+    /** Behind the authentication middleware; before it, and at addresses without it, there is none. */
     caller: Caller;
+    /** The problem that the request was answered with. */
+    code: ProblemCode;
   };
 }

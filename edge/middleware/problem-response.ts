@@ -35,6 +35,7 @@ export function problemResponse(
   problem: Problem,
   headers: Record<string, string> = {},
 ): Response {
+  context.set("code", problem.code);
   return context.body(JSON.stringify(problem.document(context.get("requestId"))), {
     status: problem.status,
     headers: {

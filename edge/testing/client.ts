@@ -109,6 +109,7 @@ export async function runnerFor(image: Uint8Array<ArrayBuffer>, ...script: Runne
   if (script.length > 0) await post("script", "PUT", JSON.stringify(script));
   return {
     calls: async (): Promise<InferRequest[]> => inferRequest.array().parse(await (await post("calls", "GET")).json()),
+    traces: async () => (await post("traces", "GET")).json<string[]>(),
     open: () => post("open", "POST"),
     script: (...steps: RunnerStep[]) => post("script", "PUT", JSON.stringify(steps)),
   };

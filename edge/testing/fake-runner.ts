@@ -3,7 +3,7 @@
  *
  * Tests script it per image (by SHA-256): each call takes the next step of the script, the last step is repeated, and
  * without a script every job succeeds. `PUT /script/{sha256}` sets it, `POST /open/{sha256}` lets a held call go on,
- * `GET /calls/{sha256}` answers the requests that came in.
+ * `GET /calls/{sha256}` answers the requests that came in, `GET /traces/{sha256}` their `traceparent` headers.
  */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
@@ -22,6 +22,7 @@ declare module "vitest" {
 
 const scripts = new Map<string, RunnerStep[]>();
 const calls = new Map<string, InferRequest[]>();
+const traces = new Map<string, string[]>();
 const gates = new Map<string, PromiseWithResolvers<void>>();
 
 function gate(sha256: string): PromiseWithResolvers<void> {
@@ -72,6 +73,7 @@ async function infer(request: IncomingMessage, response: ServerResponse): Promis
   }
   const job = inferRequest.parse(JSON.parse(body));
   calls.set(job.sha256, [...(calls.get(job.sha256) ?? []), job]);
+  traces.set(job.sha256, [...(traces.get(job.sha256) ?? []), headers.get("traceparent") ?? ""]);
   const script = scripts.get(job.sha256) ?? [{ kind: "succeed" }];
   const step = script.length > 1 ? script.shift() : script[0];
   if (!step) throw new Error("an empty script");
@@ -123,6 +125,9 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
       break;
     case "calls":
       respond(response, 200, calls.get(sha256) ?? []);
+      return;
+    case "traces":
+      respond(response, 200, traces.get(sha256) ?? []);
       return;
   }
   respond(response, 200, {});

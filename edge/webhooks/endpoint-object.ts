@@ -20,6 +20,7 @@ import {
 import { EgressError, egress } from "../egress/egress.ts";
 import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
+import { count, handOnSoon } from "../telemetry/metrics.ts";
 import {
   type AttemptOutcome,
   type DeliveryClaim,
@@ -165,6 +166,8 @@ export class EndpointObject extends DurableObject<Environment> {
     try {
       const outcome = await this.#attempt(claim);
       this.#log.finish(claim, outcome, Date.now());
+      count("omni_edge_webhook_attempts_total", { outcome: nameOf(outcome) });
+      handOnSoon(this.env, (work) => this.ctx.waitUntil(work));
     } catch (error) {
       log("error", "an attempt to deliver a webhook broke off", {
         endpoint: this.ctx.id.name,
@@ -215,4 +218,9 @@ export class EndpointObject extends DurableObject<Environment> {
       "webhook-signature": signatures.join(" "),
     };
   }
+}
+
+function nameOf(outcome: AttemptOutcome): string {
+  if (outcome.kind !== "answered") return outcome.kind;
+  return outcome.status >= 200 && outcome.status < 300 ? "delivered" : "refused";
 }
