@@ -101,6 +101,7 @@ function record(status: string, id = newId("analysis")) {
     timings: null,
     files: {},
     error: null,
+    feedback: null,
   };
 }
 

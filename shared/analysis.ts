@@ -1,5 +1,6 @@
 /** The analysis resource and the options of a request, as the public API shows them. */
 import { z } from "zod";
+import { analysisExample, summaryExample } from "./examples.ts";
 import { feedback } from "./feedback.ts";
 import { idSchema } from "./ids.ts";
 import { problemDocument } from "./problems.ts";
@@ -34,13 +35,14 @@ export const analysisOptions = z
       .optional(),
     priority: z.enum(["interactive", "batch"]).default("interactive"),
   })
-  .meta({ id: "AnalysisOptions" });
+  .meta({ id: "AnalysisOptions", example: { threshold: 0.3, outputs: ["mask", "report"] } });
 export type AnalysisOptions = z.infer<typeof analysisOptions>;
 
 /** The customer's own labels, returned as they were sent. */
 export const metadata = z
   .record(z.string().min(1).max(40), z.string().max(500))
-  .refine((value) => Object.keys(value).length <= 50, "at most 50 keys");
+  .refine((value) => Object.keys(value).length <= 50, "at most 50 keys")
+  .meta({ id: "Metadata", description: "Your own labels.", maxProperties: 50, example: { case: "17" } });
 
 /** In pixels of the displayed image: origin at the top left, x to the right, y down; `width` and `height` at least 1. */
 export const boundingBox = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
@@ -153,7 +155,7 @@ export const analysis = z
     error: problemDocument.nullable(),
     feedback: feedback.nullable(),
   })
-  .meta({ id: "Analysis" });
+  .meta({ id: "Analysis", example: analysisExample });
 export type Analysis = z.infer<typeof analysis>;
 
 /** A line of the list: what the index knows of an analysis. The record itself is at `GET /v1/analyses/{id}`. */
@@ -169,11 +171,11 @@ export const analysisSummary = analysis
     verdict: true,
     score: true,
   })
-  .meta({ id: "AnalysisSummary" });
+  .meta({ id: "AnalysisSummary", example: summaryExample });
 export type AnalysisSummary = z.infer<typeof analysisSummary>;
 
 /** A page, newest first. `next_cursor` is `null` on the last one; the Link header carries the same as an address. */
 export const analysisPage = z
   .object({ object: z.literal("list"), data: z.array(analysisSummary), next_cursor: z.string().nullable() })
-  .meta({ id: "AnalysisPage" });
+  .meta({ id: "AnalysisPage", example: { object: "list", data: [summaryExample], next_cursor: null } });
 export type AnalysisPage = z.infer<typeof analysisPage>;

@@ -58,12 +58,32 @@ export const batch = z
       refused: count.meta({ description: "Never became an analysis; the item's `error` says why." }),
     }),
   })
-  .meta({ id: "Batch" });
+  .meta({
+    id: "Batch",
+    example: {
+      id: "ba_01kaw4v3r8h7t2m9c5x1q6zd0e",
+      object: "batch",
+      status: "running",
+      created_at: "2026-11-24T09:30:00.000Z",
+      ended_at: null,
+      canceled_at: null,
+      expires_at: null,
+      metadata: { job: "nightly" },
+      counts: { total: 2, pending: 1, running: 1, succeeded: 0, failed: 0, canceled: 0, refused: 0 },
+    },
+  });
 export type Batch = z.infer<typeof batch>;
 
 export const batchItemStatuses = ["pending", "running", "succeeded", "failed", "canceled", "refused"] as const;
 export type BatchItemStatus = (typeof batchItemStatuses)[number];
 
+const itemExample = {
+  object: "batch_item",
+  index: 0,
+  status: "succeeded",
+  analysis: "an_01kaw4v3r8h7t2m9c5x1q6zd0e",
+  error: null,
+};
 export const batchItem = z
   .object({
     object: z.literal("batch_item"),
@@ -72,10 +92,10 @@ export const batchItem = z
     analysis: idSchema("analysis").nullable(),
     error: problemDocument.nullable().meta({ description: "Of a refused item; a failed analysis has its own." }),
   })
-  .meta({ id: "BatchItem" });
+  .meta({ id: "BatchItem", example: itemExample });
 export type BatchItem = z.infer<typeof batchItem>;
 
 export const batchItemPage = z
   .object({ object: z.literal("list"), data: z.array(batchItem), next_cursor: z.string().nullable() })
-  .meta({ id: "BatchItemPage" });
+  .meta({ id: "BatchItemPage", example: { object: "list", data: [itemExample], next_cursor: null } });
 export type BatchItemPage = z.infer<typeof batchItemPage>;

@@ -23,5 +23,17 @@ export const erasure = z
       description: "When storage is swept once more, after the last address a runner was given has died.",
     }),
   })
-  .meta({ id: "Erasure" });
+  .meta({
+    id: "Erasure",
+    example: {
+      object: "erasure",
+      analysis: "an_01kaw4v3r8h7t2m9c5x1q6zd0e",
+      reason: "deleted",
+      erased_at: "2026-11-24T09:41:12.000Z",
+      status: "complete",
+      remaining: { input: 0, record: 0, results: 0 },
+      results_shared: false,
+      final_sweep_at: null,
+    },
+  });
 export type Erasure = z.infer<typeof erasure>;

@@ -16,5 +16,9 @@ export type NewFeedback = z.infer<typeof newFeedback>;
 
 export const feedback = z
   .object({ finding: z.enum(feedbackFindings), comment: z.string().nullable(), at: z.iso.datetime() })
-  .meta({ id: "Feedback", description: "The newest that was sent; kept and erased with the analysis." });
+  .meta({
+    id: "Feedback",
+    example: { finding: "right", comment: null, at: "2026-11-24T10:02:00.000Z" },
+    description: "The newest that was sent; kept and erased with the analysis.",
+  });
 export type Feedback = z.infer<typeof feedback>;

@@ -254,7 +254,20 @@ export const problemDocument = z
     instance: z.string().optional(),
     errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
   })
-  .meta({ id: "Problem" });
+  .meta({
+    id: "Problem",
+    example: {
+      type: "https://omni-iml.dev/problems/invalid_request",
+      title: kinds.invalid_request.title,
+      status: 400,
+      code: "invalid_request",
+      detail: "options.treshold: is not known here",
+      remedy: kinds.invalid_request.remedy,
+      retryable: false,
+      instance: "rq_01kaw4v3r8h7t2m9c5x1q6zd0e",
+      errors: [{ path: "options.treshold", message: "is not known here" }],
+    },
+  });
 export type ProblemDocument = z.infer<typeof problemDocument>;
 
 /** An error that is meant for the caller. Its `cause` stays inside. */

@@ -45,5 +45,23 @@ export const upload = z
       }),
     analysis: idSchema("analysis").nullable(),
   })
-  .meta({ id: "Upload" });
+  .meta({
+    id: "Upload",
+    example: {
+      id: "up_01kaw4v3r8h7t2m9c5x1q6zd0e",
+      object: "upload",
+      status: "pending",
+      created_at: "2026-11-24T09:30:00.000Z",
+      expires_at: "2026-11-25T09:30:00.000Z",
+      bytes: 48_203_117,
+      content_type: "image/tiff",
+      filename: "scan.tif",
+      put: {
+        url: "https://storage.example.com/omni-iml/uploads/…?X-Amz-Signature=…",
+        headers: { "content-type": "image/tiff", "content-length": "48203117" },
+        expires_at: "2026-11-24T10:30:00.000Z",
+      },
+      analysis: null,
+    },
+  });
 export type Upload = z.infer<typeof upload>;

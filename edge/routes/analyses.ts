@@ -1,5 +1,5 @@
 /** `/v1/analyses`: send an image, read, list, cancel and erase. */
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { createRoute, type OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import {
   analysis,
   analysisOptions,
@@ -12,6 +12,7 @@ import { newFeedback } from "@omni-iml/shared/feedback";
 import { idSchema, newId } from "@omni-iml/shared/ids";
 import { Problem } from "@omni-iml/shared/problems";
 import { jsonSubmission } from "@omni-iml/shared/submission";
+import { uploadTypes } from "@omni-iml/shared/uploads";
 import { requestWebhook } from "@omni-iml/shared/webhooks";
 import type { Context } from "hono";
 import { z } from "zod";
@@ -40,6 +41,16 @@ const prefer = z.object({
 });
 const resource = { "application/json": { schema: analysis } };
 
+const imageBytes = z.string().meta({ format: "binary" });
+
+/** With a raw body, what the other forms carry beside the image comes in the query, as JSON. */
+function besideRawBody(name: string, schema: z.ZodType) {
+  const schemaObject = schema.meta()?.id;
+  const description = "With a raw body only: as the field of this name in the other forms.";
+  const content = { "application/json": { schema: { $ref: `#/components/schemas/${schemaObject}` } } };
+  return { name, in: "query" as const, required: false, description, content };
+}
+
 const submission = {
   method: "post",
   path: "/v1/analyses",
@@ -48,27 +59,26 @@ const submission = {
     "Sends an image of up to 20 MiB and, unless `Prefer` says otherwise, waits up to 30 seconds for the end. " +
     "`Prefer: wait=N` (up to 60) or `respond-async` choose how long.",
   security,
+  parameters: [
+    besideRawBody("options", analysisOptions),
+    besideRawBody("metadata", metadataSchema),
+    besideRawBody("webhook", requestWebhook),
+  ],
   request: {
     headers: prefer.extend(idempotencyHeader.shape),
-    query: z.object({
-      options: z.string().optional().meta({ description: "With a raw body: AnalysisOptions as JSON." }),
-      metadata: z.string().optional().meta({ description: "With a raw body: your labels as JSON." }),
-      webhook: z.string().optional().meta({ description: "With a raw body: RequestWebhook as JSON." }),
-    }),
     body: {
       required: true,
       content: {
         "application/json": { schema: jsonSubmission },
         "multipart/form-data": {
           schema: z.object({
-            image: z.string().meta({ format: "binary" }),
+            image: imageBytes,
             options: analysisOptions.optional(),
             metadata: metadataSchema.optional(),
             webhook: requestWebhook.optional(),
           }),
         },
-        "image/*": { schema: z.string().meta({ format: "binary" }) },
-        "application/octet-stream": { schema: z.string().meta({ format: "binary" }) },
+        ...Object.fromEntries(uploadTypes.map((type) => [type, { schema: imageBytes }])),
       },
     },
   },
@@ -93,7 +103,7 @@ const submission = {
       "storage_unavailable",
     ),
   },
-} as const;
+} satisfies RouteConfig;
 
 const read = createRoute({
   method: "get",

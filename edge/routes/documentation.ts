@@ -1,7 +1,8 @@
-/** `/openapi.json`, and what the routes' descriptions share. */
+/** `/openapi.json`, `/docs`, and what the routes' descriptions share. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type ProblemCode, problemDocument, problemKinds } from "@omni-iml/shared/problems";
 import type { App } from "../middleware/app-types.ts";
+import { referencePage, referenceStyle } from "./reference.ts";
 
 export const security: Record<string, string[]>[] = [{ apiKey: [] }];
 
@@ -32,19 +33,19 @@ export function registerDocumentation(app: OpenAPIHono<App>): void {
     scheme: "bearer",
     description: "An API key, `omni_live_…`.",
   });
-  app.get("/openapi.json", (context) =>
-    context.json(
-      app.getOpenAPI31Document({
-        openapi: "3.1.0",
-        info: {
-          title: "Omni-IML",
-          version: "1.0.0",
-          description:
-            "Finds manipulated pixels in photographs, documents, faces and scene text. “No tampering detected” is not “authentic”.",
-          license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
-        },
-        servers: [{ url: "/" }],
-      }),
-    ),
-  );
+  const document = () =>
+    app.getOpenAPI31Document({
+      openapi: "3.1.0",
+      info: {
+        title: "Omni-IML",
+        version: "1.0.0",
+        description:
+          "Finds manipulated pixels in photographs, documents, faces and scene text. “No tampering detected” is not “authentic”.",
+        license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+      },
+      servers: [{ url: "/" }],
+    });
+  app.get("/openapi.json", (context) => context.json(document()));
+  app.get("/docs", (context) => context.html(referencePage(document())));
+  app.get("/docs/style.css", (context) => context.body(referenceStyle, 200, { "content-type": "text/css" }));
 }

@@ -14,6 +14,18 @@ import { problems, security } from "./documentation.ts";
 /** Often enough that no proxy takes the connection for dead. */
 const heartbeat = 15_000;
 
+/** One event as it stands in the stream; `data` is the JSON of what its name says (shared/events.ts). */
+const sentEvent = z
+  .object({
+    id: z.string().optional().meta({ description: "For `Last-Event-ID`; `end` has none, so that it is sent again." }),
+    event: z.enum(["status", "stage", endEvent]),
+    data: z.string().meta({ description: "JSON: `{status, at}`, `{stage, progress, attempt, at}`, or the Analysis." }),
+  })
+  .meta({
+    id: "AnalysisStreamEvent",
+    example: { id: "2", event: "status", data: '{"status":"running","at":"2026-11-24T09:30:00.050Z"}' },
+  });
+
 const events = createRoute({
   method: "get",
   path: "/v1/analyses/{id}/events",
@@ -29,7 +41,7 @@ const events = createRoute({
   },
   middleware: requireScope("read"),
   responses: {
-    200: { description: "The events.", content: { "text/event-stream": { schema: z.string() } } },
+    200: { description: "The events.", content: { "text/event-stream": { schema: sentEvent } } },
     ...problems("invalid_request", "not_found", "gone"),
   },
 });

@@ -184,14 +184,14 @@ const replay = createRoute({
   path: "/v1/webhook-endpoints/{id}/dead-letters/replay",
   summary: "Replay all dead letters",
   security,
-  request: { params: endpointPath, query: noQuery },
+  request: { params: endpointPath, query: noQuery, headers: idempotencyHeader },
   middleware: writing,
   responses: {
     202: {
-      description: "They are on their way again.",
+      description: "They are on their way again; none are in the answer to a request that only repeats another.",
       content: json(z.object({ object: z.literal("webhook_replay"), replayed: z.int() }).meta({ id: "WebhookReplay" })),
     },
-    ...problems("invalid_request", "not_found", "endpoint_disabled"),
+    ...problems("invalid_request", "not_found", "endpoint_disabled", "idempotency_key_reused"),
   },
 });
 
@@ -214,11 +214,11 @@ const redeliver = createRoute({
   summary: "Deliver a message again",
   description: "Under the same `webhook-id`, whatever became of it before.",
   security,
-  request: { params: deliveryPath, query: noQuery },
+  request: { params: deliveryPath, query: noQuery, headers: idempotencyHeader },
   middleware: writing,
   responses: {
     202: { description: "The delivery, on its way again.", content: json(webhookDelivery) },
-    ...problems("invalid_request", "not_found", "endpoint_disabled"),
+    ...problems("invalid_request", "not_found", "endpoint_disabled", "idempotency_key_reused"),
   },
 });
 
@@ -370,8 +370,13 @@ export function registerWebhookEndpoints(app: OpenAPIHono<App>): void {
     const { id } = context.req.valid("param");
     const { account } = context.get("caller");
     const endpoint = await object(context.env, account, id);
-    const replayed = enabled(id, found(id, await endpoint.replayDeadLetters(account)));
-    return context.json({ object: "webhook_replay" as const, replayed }, 202);
+    const { created } = await once(
+      context,
+      "",
+      () => id,
+      async () => enabled(id, found(id, await endpoint.replayDeadLetters(account))),
+    );
+    return context.json({ object: "webhook_replay" as const, replayed: created ?? 0 }, 202);
   });
 
   app.openapi(delivery, async (context) => {
@@ -387,7 +392,13 @@ export function registerWebhookEndpoints(app: OpenAPIHono<App>): void {
     const { account } = context.get("caller");
     const endpoint = await object(context.env, account, id);
     found(id, await endpoint.read(account));
-    return context.json(enabled(id, foundDelivery(event, await endpoint.redeliver(account, event))), 202);
+    const { created } = await once(
+      context,
+      "",
+      () => event,
+      async () => enabled(id, foundDelivery(event, await endpoint.redeliver(account, event))),
+    );
+    return context.json(created ?? foundDelivery(event, await endpoint.delivery(account, event)), 202);
   });
 }
 
