@@ -1,6 +1,7 @@
-"""Find the face landmarks of the pool once: `python -m forge.landmarks --pool DIR`, in an environment with mediapipe.
+"""Find face landmarks once: `python -m forge.landmarks --pool POOL --dev DEV`, in an environment with mediapipe.
 
-Writes face_landmarks.csv beside this file: image, then x,y of 76 points in the image's pixels. The detector is
+Writes face_landmarks.csv beside this file: image (of the pool, then of the development set's authentic ones), then x,y
+of 76 points in the image's pixels. Either folder alone adds the images that have no row yet. The detector is
 MediaPipe's face mesh (0.10.14, Apache-2.0); nothing else of the forge imports it.
 """
 
@@ -14,6 +15,7 @@ import mediapipe
 import numpy as np
 from PIL import Image
 
+from .evaluation.pool import AuthenticPool
 from .pool import FACE_LANDMARKS, Pool
 
 # Vertices of the mesh, in the order that face.py's slices name: left and right as the viewer sees them.
@@ -28,20 +30,28 @@ VERTICES = OVAL + LEFT_EYE + LEFT_BROW + RIGHT_EYE + RIGHT_BROW + MOUTH + NOSE
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pool", type=Path, required=True)
+    parser.add_argument("--pool", type=Path)
+    parser.add_argument("--dev", type=Path)
     options = parser.parse_args()
     mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.4)
-    with open(FACE_LANDMARKS, "w", newline="", encoding="utf-8") as file:
+    known = set()
+    if FACE_LANDMARKS.exists():
+        with open(FACE_LANDMARKS, newline="", encoding="utf-8") as file:
+            known = {row[0] for row in csv.reader(file)}
+    pools = [Pool(options.pool, "all")] if options.pool else []
+    pools += [AuthenticPool(options.dev)] if options.dev else []
+    with open(FACE_LANDMARKS, "a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        for record in Pool(options.pool, "all").records:
-            if record.domain != "face":
-                continue
-            pixels = np.array(Image.open(options.pool / record.dest).convert("RGB"))
-            found = mesh.process(pixels).multi_face_landmarks
-            if found:
-                points = [found[0].landmark[vertex] for vertex in VERTICES]
-                row = [round(v) for p in points for v in (p.x * record.width, p.y * record.height)]
-                writer.writerow([record.dest, *row])
+        for pool in pools:
+            for record in pool.records:
+                if record.domain != "face" or record.dest in known:
+                    continue
+                pixels = np.array(Image.open(pool.folder / record.dest).convert("RGB"))
+                found = mesh.process(pixels).multi_face_landmarks
+                if found:
+                    points = [found[0].landmark[vertex] for vertex in VERTICES]
+                    row = [round(v) for p in points for v in (p.x * record.width, p.y * record.height)]
+                    writer.writerow([record.dest, *row])
 
 
 if __name__ == "__main__":

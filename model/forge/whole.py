@@ -84,7 +84,7 @@ class File:
 
 def draw_jpeg(rng: np.random.Generator, low: int = 55, high: int = 99) -> File:
     """Mostly around 90, a tail of low qualities; a fifth of the files 4:2:2, which training never sees."""
-    quality = int(np.clip(rng.triangular(low, 91, high), low, high))
+    quality = int(np.clip(rng.triangular(low, max(low, 91), high), low, high))
     return File("JPEG", quality, int(rng.choice([0, 1, 2], p=[0.2, 0.2, 0.6])), bool(rng.random() < 0.4))
 
 
@@ -459,14 +459,15 @@ class Studio:
                 if domain != "natural":
                     forgery = FORGERS[domain].forge(window, self.bench, rng)
                 else:
-                    forgery = self._photograph(rng, window)
+                    forgery = self.photograph(rng, window)
             except Unforgeable:
                 continue
             if LEAST_AREA < forgery.mask.mean() < LARGEST_AREA and forgery.mask.sum() > 120:
                 return forgery
         raise Unforgeable("nothing works on this photo")
 
-    def _photograph(self, rng: np.random.Generator, window: Window) -> Forgery:
+    def photograph(self, rng: np.random.Generator, window: Window) -> Forgery:
+        """One manipulation of a photograph, twice in one of six."""
         kind = str(rng.choice(list(KINDS), p=list(KINDS.values())))
         pixels, mask = window.pixels, np.zeros(window.pixels.shape[:2], bool)
         for _ in range(1 + int(rng.random() < 1 / 6)):
