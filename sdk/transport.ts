@@ -17,9 +17,11 @@ export interface TransportConfig {
 }
 
 export interface Call {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PATCH" | "DELETE";
   path: string;
   body?: FormData;
+  /** Sent as a JSON body. */
+  json?: object;
   /** Seconds the service may hold the answer back until the analysis has ended (`Prefer: wait`). */
   wait?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -56,9 +58,11 @@ export class Transport {
           authorization: `Bearer ${apiKey}`,
           accept: "application/json, application/problem+json",
           ...(call.wait === undefined ? {} : { prefer: call.wait > 0 ? `wait=${call.wait}` : "respond-async" }),
+          ...(call.json === undefined ? {} : { "content-type": "application/json" }),
         },
         signal: call.signal ? AbortSignal.any([call.signal, expiry]) : expiry,
         ...(call.body === undefined ? {} : { body: call.body }),
+        ...(call.json === undefined ? {} : { body: JSON.stringify(call.json) }),
       });
     } catch (cause) {
       call.signal?.throwIfAborted();

@@ -1,0 +1,230 @@
+/** `omni-iml admin`: the keys of one's own account, its usage, and, for operators, accounts. */
+import { parseArgs } from "node:util";
+import {
+  account,
+  accountPage,
+  apiKey,
+  apiKeyList,
+  createdAccount,
+  createdApiKey,
+  usage,
+} from "@omni-iml/shared/accounts";
+import type { z } from "zod";
+import type { Transport } from "../transport.ts";
+import { UsageError } from "./usage-error.ts";
+
+export const adminUsage = `omni-iml admin keys list
+omni-iml admin keys create NAME [--scopes read,write,admin] [--expires-in 90d]
+omni-iml admin keys roll ID [--expire-old-in 1h]
+omni-iml admin keys revoke ID
+omni-iml admin usage [--from 2026-11-01] [--to 2026-11-30]
+omni-iml admin accounts list
+omni-iml admin accounts create NAME [--monthly-quota N] [--requests-per-minute N] [--in-flight-limit N]
+omni-iml admin accounts change ID [the same] [--disable | --enable]
+--json   the answer of the service as it is`;
+
+const options = {
+  json: { type: "boolean", default: false },
+  scopes: { type: "string" },
+  "expires-in": { type: "string" },
+  "expire-old-in": { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
+  "monthly-quota": { type: "string" },
+  "requests-per-minute": { type: "string" },
+  "in-flight-limit": { type: "string" },
+  disable: { type: "boolean" },
+  enable: { type: "boolean" },
+} as const;
+
+type Values = ReturnType<typeof parse>["values"];
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Runs the command and answers what there is to print. Throws {@link UsageError} and what {@link Transport} throws. */
+export async function admin(args: string[], transport: Transport): Promise<string> {
+  const { values, positionals } = parse(args);
+  const [room, action, subject, ...more] = positionals;
+  const command = room === "usage" ? room : `${room} ${action}`;
+  const known = commands[command];
+  const given = positionals.length - (room === "usage" ? 1 : 2);
+  if (known === undefined) throw new UsageError(`there is no command admin ${positionals.join(" ")}`);
+  if (more.length > 0 || given !== (known.subject ? 1 : 0)) {
+    throw new UsageError(`admin ${command} takes ${known.subject ?? "no argument"}`);
+  }
+  const allowed = new Set<string>(["json", ...known.options]);
+  const foreign = Object.keys(values).find((name) => !allowed.has(name));
+  if (foreign !== undefined) throw new UsageError(`admin ${command} has no option --${foreign}`);
+  const { answer, text } = await known.run(transport, subject ?? "", values);
+  return values.json ? JSON.stringify(answer, null, 2) : text;
+}
+
+interface Command {
+  /** The argument it takes. */
+  subject?: "NAME" | "ID";
+  options: readonly (keyof typeof options)[];
+  run(transport: Transport, subject: string, values: Values): Promise<{ answer: unknown; text: string }>;
+}
+
+const limits = ["monthly-quota", "requests-per-minute", "in-flight-limit"] as const;
+
+const commands: Readonly<Record<string, Command>> = {
+  "keys list": {
+    options: [],
+    run: async (transport) => {
+      const answer = await call(transport, apiKeyList, "GET", "/v1/api-keys");
+      const text = table(
+        ["id", "name", "prefix", "scopes", "expires", "last used", "revoked"],
+        answer.data.map((key) => [
+          key.id,
+          key.name,
+          key.prefix,
+          key.scopes.join(","),
+          key.expires_at,
+          key.last_used_at,
+          key.revoked_at,
+        ]),
+      );
+      return { answer, text };
+    },
+  },
+  "keys create": {
+    subject: "NAME",
+    options: ["scopes", "expires-in"],
+    run: async (transport, name, values) => {
+      const answer = await call(transport, createdApiKey, "POST", "/v1/api-keys", {
+        name,
+        scopes: values.scopes?.split(","),
+        expires_in_s: seconds(values["expires-in"]),
+      });
+      return { answer, text: `${answer.id}\n${answer.key}` };
+    },
+  },
+  "keys roll": {
+    subject: "ID",
+    options: ["expire-old-in"],
+    run: async (transport, id, values) => {
+      const answer = await call(transport, createdApiKey, "POST", `/v1/api-keys/${encodeURIComponent(id)}/roll`, {
+        expire_old_in_s: seconds(values["expire-old-in"]),
+      });
+      return { answer, text: `${answer.id}\n${answer.key}` };
+    },
+  },
+  "keys revoke": {
+    subject: "ID",
+    options: [],
+    run: async (transport, id) => {
+      const answer = await call(transport, apiKey, "DELETE", `/v1/api-keys/${encodeURIComponent(id)}`);
+      return { answer, text: `${answer.id} was revoked at ${answer.revoked_at}` };
+    },
+  },
+  usage: {
+    options: ["from", "to"],
+    run: async (transport, _, { from, to }) => {
+      const query = new URLSearchParams({ ...(from && { from }), ...(to && { to }) });
+      const answer = await call(transport, usage, "GET", `/v1/usage?${query}`);
+      const { month, days } = answer;
+      const head = `${month.month}: ${month.used} of ${month.quota} analyses\n`;
+      const columns = ["date", "analyses", "succeeded", "failed", "canceled", "cached", "bytes"] as const;
+      const rows = days.map((day) => columns.map((column) => String(day[column])));
+      return { answer, text: head + table([...columns], rows) };
+    },
+  },
+  "accounts list": {
+    options: [],
+    run: async (transport) => {
+      const data: z.infer<typeof account>[] = [];
+      for (let cursor: string | null = ""; cursor !== null; ) {
+        const query = new URLSearchParams({ limit: "100", ...(cursor === "" ? {} : { cursor }) });
+        const page: z.infer<typeof accountPage> = await call(transport, accountPage, "GET", `/v1/accounts?${query}`);
+        data.push(...page.data);
+        cursor = page.next_cursor;
+      }
+      const text = table(
+        ["id", "name", "a month", "a minute", "in flight", "disabled"],
+        data.map((one) => [
+          one.id,
+          one.name,
+          String(one.monthly_quota),
+          String(one.requests_per_minute),
+          String(one.in_flight_limit),
+          one.disabled_at,
+        ]),
+      );
+      return { answer: data, text };
+    },
+  },
+  "accounts create": {
+    subject: "NAME",
+    options: limits,
+    run: async (transport, name, values) => {
+      const answer = await call(transport, createdAccount, "POST", "/v1/accounts", { name, ...limitsOf(values) });
+      return { answer, text: `${answer.id}\n${answer.api_key.key}` };
+    },
+  },
+  "accounts change": {
+    subject: "ID",
+    options: [...limits, "disable", "enable"],
+    run: async (transport, id, values) => {
+      if (values.disable && values.enable) throw new UsageError("--disable and --enable exclude each other");
+      const disabled = values.disable ? true : values.enable ? false : undefined;
+      const change = { ...limitsOf(values), disabled };
+      const answer = await call(transport, account, "PATCH", `/v1/accounts/${encodeURIComponent(id)}`, change);
+      return { answer, text: `${answer.id} was changed` };
+    },
+  },
+};
+
+async function call<Schema extends z.ZodType>(
+  transport: Transport,
+  schema: Schema,
+  method: "GET" | "POST" | "PATCH" | "DELETE",
+  path: string,
+  json?: object,
+): Promise<z.infer<Schema>> {
+  const response = await transport.send({ method, path, ...(json === undefined ? {} : { json }) });
+  return schema.parse(await response.json());
+}
+
+function limitsOf(values: Values) {
+  const whole = (name: (typeof limits)[number]) => {
+    const value = values[name];
+    if (value !== undefined && !/^\d{1,10}$/.test(value)) throw new UsageError(`--${name} takes a whole number`);
+    return value === undefined ? undefined : Number(value);
+  };
+  return {
+    monthly_quota: whole("monthly-quota"),
+    requests_per_minute: whole("requests-per-minute"),
+    in_flight_limit: whole("in-flight-limit"),
+  };
+}
+
+const units: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** Seconds of `90d`, `12h`, `30m`, `45s`. */
+function seconds(duration: string | undefined): number | undefined {
+  if (duration === undefined) return undefined;
+  const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(duration) ?? [];
+  if (amount === undefined) throw new UsageError(`${duration} is no time such as 90d, 12h, 30m or 45s`);
+  return Number(amount) * (units[unit ?? ""] ?? 1);
+}
+
+/** Columns as wide as their longest cell; `null` is shown as a dash. */
+function table(head: string[], rows: (string | null)[][]): string {
+  const lines = [head, ...rows].map((row) => row.map((cell) => cell ?? "-"));
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
