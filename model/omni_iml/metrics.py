@@ -51,3 +51,10 @@ def true_positive_rate(score: np.ndarray, label: np.ndarray, false_alarms: float
     negative = np.sort(score[~label])[::-1]
     threshold = negative[int(np.floor(false_alarms * len(negative)))]
     return float((score[label] > threshold).mean())
+
+
+def mean_interval(values: np.ndarray, draws: int = 2000, seed: int = 20261123) -> tuple[float, float, float]:
+    """Mean of values [n] with its 95 % bootstrap interval; of paired differences it is the paired interval."""
+    picked = np.random.default_rng(seed).integers(0, len(values), (draws, len(values)))
+    low, high = np.percentile(values[picked].mean(1), [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)

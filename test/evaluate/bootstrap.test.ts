@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { meanInterval } from "./bootstrap.ts";
+import { groupsInterval, meanInterval, pairsInterval } from "./bootstrap.ts";
 
 describe("meanInterval", () => {
   it("has no width where all values are the same", () => {
@@ -25,5 +25,37 @@ describe("meanInterval", () => {
 
   it("has nothing to say about nothing", () => {
     expect(meanInterval([])).toBeNull();
+  });
+});
+
+describe("groupsInterval", () => {
+  const share = (first: readonly number[], second: readonly number[]) =>
+    first.filter((value) => value > Math.max(...second)).length / first.length;
+
+  it("draws each group by itself", () => {
+    const wide = groupsInterval([1, 0, 1, 0, 1, 0, 1, 0], [0.5], share);
+    expect(wide?.mean).toBe(0.5);
+    expect(wide?.low).toBeLessThan(0.3);
+    expect(wide?.high).toBeGreaterThan(0.7);
+    expect(groupsInterval([1, 1, 1], [0.5, 0.4], share)).toEqual({ mean: 1, low: 1, high: 1 });
+  });
+
+  it("has nothing to say where a group is empty", () => {
+    expect(groupsInterval([], [0.5], share)).toBeNull();
+    expect(groupsInterval([0.5], [], share)).toBeNull();
+  });
+});
+
+describe("pairsInterval", () => {
+  it("keeps pairs together: what is above its partner in every pair stays so in every draw", () => {
+    const pairs = [
+      [0.2, 0.1],
+      [0.9, 0.8],
+      [0.5, 0.4],
+    ] as const;
+    const won = (drawn: typeof pairs | readonly (readonly [number, number])[]) =>
+      drawn.filter(([first, second]) => first > second).length / drawn.length;
+    expect(pairsInterval<readonly [number, number]>(pairs, won)).toEqual({ mean: 1, low: 1, high: 1 });
+    expect(pairsInterval<readonly [number, number]>([], won)).toBeNull();
   });
 });

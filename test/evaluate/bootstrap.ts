@@ -15,14 +15,43 @@ export interface Interval {
  */
 export function meanInterval(values: readonly number[]): Interval | null {
   if (values.length === 0) return null;
+  const mean = (sample: readonly number[]) => sample.reduce((sum, value) => sum + value, 0) / sample.length;
+  const drawn = draw((pick) => mean(pick(values)));
+  return { mean: mean(values), low: percentile(drawn, 0.025), high: percentile(drawn, 0.975) };
+}
+
+/** The same for a figure of two groups of which each is drawn anew; `null` where a group is empty. */
+export function groupsInterval(
+  first: readonly number[],
+  second: readonly number[],
+  figure: (first: readonly number[], second: readonly number[]) => number,
+): Interval | null {
+  if (first.length === 0 || second.length === 0) return null;
+  const drawn = draw((pick) => figure(pick(first), pick(second)));
+  return { mean: figure(first, second), low: percentile(drawn, 0.025), high: percentile(drawn, 0.975) };
+}
+
+/** The same for a figure of pairs, drawn as pairs. */
+export function pairsInterval<Pair>(
+  pairs: readonly Pair[],
+  figure: (pairs: readonly Pair[]) => number,
+): Interval | null {
+  if (pairs.length === 0) return null;
+  const drawn = draw((pick) => figure(pick(pairs)));
+  return { mean: figure(pairs), low: percentile(drawn, 0.025), high: percentile(drawn, 0.975) };
+}
+
+type Pick = <Item>(items: readonly Item[]) => Item[];
+
+/** The statistic of 2,000 draws, sorted. */
+function draw(statistic: (pick: Pick) => number): number[] {
   const random = mulberry32(seed);
-  const means = Array.from({ length: draws }, () => {
-    let sum = 0;
-    for (let i = 0; i < values.length; i++) sum += values[Math.floor(random() * values.length)] ?? 0;
-    return sum / values.length;
-  }).sort((a, b) => a - b);
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  return { mean, low: percentile(means, 0.025), high: percentile(means, 0.975) };
+  const pick: Pick = (items) =>
+    items.flatMap(() => {
+      const item = items[Math.floor(random() * items.length)];
+      return item === undefined ? [] : [item];
+    });
+  return Array.from({ length: draws }, () => statistic(pick)).sort((a, b) => a - b);
 }
 
 function percentile(sorted: readonly number[], share: number): number {

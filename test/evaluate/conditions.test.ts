@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
-import { conditionNames, levels, underCondition } from "./conditions.ts";
+import { conditionNames, conditionsNamed, levels, underCondition } from "./conditions.ts";
 
 let path: string;
 let turned: string;
@@ -41,6 +41,14 @@ describe("underCondition", () => {
   it.each(conditionNames)("%s tells the displayed size of a turned image", async (name) => {
     const { width, height } = await underCondition(turned, name);
     expect(height).toBeGreaterThan(width);
+  });
+});
+
+describe("conditionsNamed", () => {
+  it("takes names or all of them, and refuses others", () => {
+    expect(conditionsNamed(["jpeg70", "as-is"])).toEqual(["jpeg70", "as-is"]);
+    expect(conditionsNamed(["all"])).toEqual(conditionNames);
+    expect(() => conditionsNamed(["jpeg71"])).toThrow("--condition must be all or one of");
   });
 });
 

@@ -5,6 +5,16 @@ import sharp, { type Sharp } from "sharp";
 export const conditionNames = ["as-is", "jpeg85", "jpeg70", "resize75", "resize75-png"] as const;
 export type ConditionName = (typeof conditionNames)[number];
 
+/** As `--condition` gives them: names, or `all` of them. Throws a RangeError at any other. */
+export function conditionsNamed(given: readonly string[]): ConditionName[] {
+  if (given.includes("all")) return [...conditionNames];
+  return given.map((text) => {
+    const name = conditionNames.find((one) => one === text);
+    if (name === undefined) throw new RangeError(`--condition must be all or one of ${conditionNames.join(", ")}`);
+    return name;
+  });
+}
+
 interface Condition {
   /** Of the image's sides. */
   scale: number;

@@ -1,47 +1,49 @@
 /** `npm run evaluate`: every image of a set through the public API, and the figures of what came back. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Analysis, OmniIml } from "@omni-iml/sdk";
-import sharp from "sharp";
-import { freePort } from "../../infra/local/ports.ts";
-import { LocalStack } from "../../infra/local/stack.ts";
-import { StateFolder } from "../../infra/local/state-folder.ts";
-import { type ConditionName, conditionNames, levels, type Sent, underCondition } from "./conditions.ts";
+import type { OmniIml } from "@omni-iml/sdk";
+import { type ConditionName, conditionNames, conditionsNamed } from "./conditions.ts";
 import { readImageSet, type SetImage } from "./image-set.ts";
+import { measured, type Unanswered } from "./measure.ts";
 import { type PeerFigures, readPeers } from "./peers.ts";
-import { countLevels, type PixelMetrics, pixelMetrics } from "./pixel-metrics.ts";
-import { type AnsweredImage, cells, imageLevel } from "./summary.ts";
-import { figuresTable, imageLevelLine, peersTable } from "./table.ts";
+import { serviceFor } from "./service.ts";
+import { contactSheet, worstFalseAlarms, worstMisses } from "./sheets.ts";
+import { type AnsweredImage, againstAsIs, cells, gateShares, imageLevels } from "./summary.ts";
+import { conditionsTable, figuresTable, gateTable, imageLevelTable, peersTable } from "./table.ts";
 
-const usage = `npm run evaluate -- --set DIR [--json FILE] [--peers FILE] [--condition NAME] [--concurrency 2]
-                    [--base-url URL --key KEY] [--limit N]
+/** Images on a contact sheet. */
+const worst = 20;
 
-  --set DIR          folder with index.csv, images and masks
-  --json FILE        writes every figure, by image, set and domain
+const usage = `npm run evaluate -- --set DIR [--set DIR …] [--condition NAME …] [--json FILE] [--peers FILE]
+                    [--sheets DIR] [--concurrency 2] [--base-url URL --key KEY] [--limit N]
+
+  --set DIR          folder with index.csv, images and masks; may be repeated
+  --condition NAME   all, or ${conditionNames.join(", ")}; may be repeated
+  --full             the same as --condition all
+  --json FILE        writes every figure, by image, set, domain and condition
   --peers FILE       figures of other detectors on the same images
-  --condition NAME   ${conditionNames.join(", ")}
+  --sheets DIR       writes contact sheets of the ${worst} worst misses and false alarms of each set
   --base-url, --key  a running service (or OMNI_IML_URL, OMNI_IML_KEY); without them one is started and stopped
-  --limit N          only the first N images`;
+  --limit N          only N images of each set, spread over all of it`;
 
-interface Service {
-  client: OmniIml;
-  stop: () => Promise<void>;
-}
-
-interface Unanswered {
-  image: string;
-  reason: string;
+/** A set under one condition. */
+interface Part {
+  condition: ConditionName;
+  answered: AnsweredImage[];
+  unanswered: Unanswered[];
+  wallSeconds: number;
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      set: { type: "string" },
+      set: { type: "string", multiple: true },
       json: { type: "string" },
       peers: { type: "string" },
-      condition: { type: "string", default: "as-is" },
+      condition: { type: "string", multiple: true, default: ["as-is"] },
+      full: { type: "boolean", default: false },
+      sheets: { type: "string" },
       concurrency: { type: "string", default: "2" },
       "base-url": { type: "string", default: process.env["OMNI_IML_URL"] },
       key: { type: "string", default: process.env["OMNI_IML_KEY"] },
@@ -53,128 +55,130 @@ async function main(): Promise<number> {
     console.log(usage);
     return values.help ? 0 : 1;
   }
-  const condition = conditionNames.find((name) => name === values.condition);
-  if (condition === undefined) throw new Error(`--condition must be one of ${conditionNames.join(", ")}`);
-
-  const images = (await readImageSet(values.set)).slice(0, positiveInteger("--limit", values.limit));
+  const conditions = conditionsNamed(values.full ? ["all"] : values.condition);
+  const concurrency = positiveInteger("--concurrency", values.concurrency) ?? 1;
+  const limit = positiveInteger("--limit", values.limit);
+  const sets = await Promise.all(
+    values.set.map(async (folder) => ({
+      name: basename(resolve(folder)),
+      images: spread(await readImageSet(folder), limit),
+    })),
+  );
   const peers: PeerFigures = values.peers === undefined ? new Map() : await readPeers(values.peers);
   const service = await serviceFor(values["base-url"], values.key);
-  const start = performance.now();
-  const outcomes = await (async () => {
-    try {
-      const concurrency = positiveInteger("--concurrency", values.concurrency) ?? 1;
-      return await withProgress(images, concurrency, (image) => measured(service.client, image, condition));
-    } finally {
-      await service.stop();
-    }
-  })();
-  const wallSeconds = (performance.now() - start) / 1000;
-
-  const answered = outcomes.filter((outcome) => "metrics" in outcome);
-  const unanswered = outcomes.filter((outcome) => "reason" in outcome);
-  const table = cells(answered, peers);
-  const level = imageLevel(answered);
-  const cost = costOf(answered, wallSeconds);
-  console.log(`\nCondition ${condition}, ${answered.length} of ${images.length} images answered.\n`);
-  console.log(figuresTable(table));
-  if (peers.size > 0) console.log(`\n${peersTable(table)}`);
-  console.log(`\n${imageLevelLine(level)}`);
-  console.log(`${cost.secondsPerImage.toFixed(2)} s an image, ${cost.secondsPerMegapixel.toFixed(2)} s a megapixel.`);
-  for (const { image, reason } of unanswered) console.error(`not answered: ${image}: ${reason}`);
-  if (values.json !== undefined) {
-    const rows = answered.map(({ image: { name, domain, set, kind, tampered }, ...figures }) => ({
-      image: name,
-      domain,
-      set,
-      kind,
-      tampered,
-      ...figures,
-    }));
-    const report = { condition, cells: table, imageLevel: level, cost, unanswered, images: rows };
-    await writeFile(values.json, `${JSON.stringify(report, null, 1)}\n`);
-  }
-  return unanswered.length === 0 ? 0 : 1;
-}
-
-/** The service named by the caller, or one of our own on a free port with state that is thrown away. */
-async function serviceFor(baseUrl: string | undefined, apiKey: string | undefined): Promise<Service> {
-  if (baseUrl !== undefined) {
-    if (apiKey === undefined) throw new Error("--base-url needs --key");
-    return { client: new OmniIml({ apiKey, baseUrl, maxRetries: 10 }), stop: async () => undefined };
-  }
-  const folder = await mkdtemp(join(tmpdir(), "omni-iml-evaluate-"));
-  const stack = new LocalStack({
-    port: await freePort(),
-    state: new StateFolder(folder),
-    report: (line) => console.error(`! ${line}`),
-  });
-  const stop = async () => {
-    await stack.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void stop().finally(() => process.exit(130)));
-  }
+  const reports: SetReport[] = [];
   try {
-    const { apiKey: own } = await stack.start();
-    return { client: new OmniIml({ apiKey: own, baseUrl: stack.baseUrl, maxRetries: 10 }), stop };
-  } catch (error) {
-    await stop();
-    throw error;
+    for (const { name, images } of sets) {
+      const parts: Part[] = [];
+      for (const condition of conditions) {
+        console.error(`${name}, ${condition}: ${images.length} images`);
+        parts.push(await answered(service.client, images, condition, concurrency, values.sheets !== undefined));
+      }
+      const report = reportOf(name, parts, peers);
+      console.log(asText(report, parts));
+      reports.push(report);
+      // After each set: a run of an hour that is cut off has lost no more than the set in hand.
+      if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(reports, null, 1)}\n`);
+      if (values.sheets !== undefined) await writeSheets(values.sheets, name, parts);
+    }
+  } finally {
+    await service.stop();
   }
+  return reports.every(({ conditions }) => conditions.every(({ unanswered }) => unanswered.length === 0)) ? 0 : 1;
 }
 
-/** The figures of one image, or why there are none. */
-async function measured(
+async function answered(
   client: OmniIml,
-  image: SetImage,
+  images: readonly SetImage[],
   condition: ConditionName,
-): Promise<AnsweredImage | Unanswered> {
-  try {
-    const sent = await underCondition(image.path, condition);
-    const start = performance.now();
-    const analysis = await answer(client, image.name, sent);
-    const seconds = (performance.now() - start) / 1000;
-    if (analysis.status !== "succeeded" || analysis.score === null || analysis.verdict === null) {
-      return { image: image.name, reason: `${analysis.status}: ${analysis.error?.detail ?? "no reason given"}` };
-    }
-    return {
-      image,
-      score: analysis.score,
-      verdict: analysis.verdict,
-      metrics: await metricsOf(analysis, image, sent),
-      seconds,
-      megapixels: (sent.width * sent.height) / 1e6,
-    };
-  } catch (error) {
-    return { image: image.name, reason: error instanceof Error ? error.message : String(error) };
-  }
+  concurrency: number,
+  keepMaps: boolean,
+): Promise<Part> {
+  const start = performance.now();
+  const outcomes = await withProgress(images, concurrency, (image) => measured(client, image, condition, keepMaps));
+  return {
+    condition,
+    answered: outcomes.filter((outcome) => "metrics" in outcome),
+    unanswered: outcomes.filter((outcome) => "reason" in outcome),
+    wallSeconds: (performance.now() - start) / 1000,
+  };
 }
 
-async function answer(client: OmniIml, name: string, { bytes }: Sent): Promise<Analysis> {
-  const analysis = await client.analyses.create({
-    image: bytes,
-    filename: name.replace(/^.*\//, ""),
-    options: { outputs: ["probability"] },
-    wait: 60,
+type SetReport = ReturnType<typeof reportOf>;
+
+/** Every figure of a set; what `--json` writes. */
+function reportOf(set: string, parts: readonly Part[], peers: PeerFigures) {
+  const asIs = parts.find(({ condition }) => condition === "as-is")?.answered ?? [];
+  return {
+    set,
+    conditions: parts.map((part) => ({
+      condition: part.condition,
+      // Other detectors were measured on the files as they are.
+      cells: cells(part.answered, part.condition === "as-is" ? peers : new Map()),
+      imageLevel: imageLevels(part.answered),
+      gate: gateShares(part.answered),
+      against: part.condition === "as-is" ? [] : againstAsIs(asIs, part.answered),
+      cost: costOf(part),
+      unanswered: part.unanswered,
+      images: part.answered.map(({ image: { name, domain, set, kind, tampered }, map: _, ...figures }) => ({
+        image: name,
+        domain,
+        set,
+        kind,
+        tampered,
+        ...figures,
+      })),
+    })),
+  };
+}
+
+function asText({ set, conditions }: SetReport, parts: readonly Part[]): string {
+  const total = (part: Part) => part.answered.length + part.unanswered.length;
+  const sections = conditions.flatMap((one, i) => {
+    const part = parts[i];
+    if (part === undefined) return [];
+    return [
+      `## ${set}, ${one.condition}: ${part.answered.length} of ${total(part)} images answered`,
+      figuresTable(one.cells),
+      ...(one.cells.some(({ peers }) => peers.length > 0) ? [peersTable(one.cells)] : []),
+      ...(one.imageLevel.length > 0 ? [imageLevelTable(one.imageLevel)] : []),
+      `${one.cost.secondsPerImage.toFixed(2)} s an image, ${one.cost.secondsPerMegapixel.toFixed(2)} s a megapixel.`,
+      ...part.unanswered.map(({ image, reason }) => `not answered: ${image}: ${reason}`),
+    ];
   });
-  return analysis.ended_at === null ? client.analyses.wait(analysis.id, { timeout: 900 }) : analysis;
+  const compared = conditions.filter(({ against }) => against.length > 0);
+  return [
+    "",
+    ...sections,
+    ...(compared.length > 0 ? [`## ${set}: what each condition costs`, conditionsTable(compared)] : []),
+    gateTable(conditions),
+    "",
+  ].join("\n\n");
 }
 
-/** `null` for an authentic image, whose map is only checked. */
-async function metricsOf(analysis: Analysis, image: SetImage, sent: Sent): Promise<PixelMetrics | null> {
-  const file = analysis.files.probability;
-  if (!file) throw new Error("the answer has no probability map");
-  const response = await fetch(file.url);
-  if (!response.ok) throw new Error(`the address of the probability map answers ${response.status}`);
-  const map = new Uint8Array(await response.arrayBuffer());
-  const { width, height } = await sharp(map).metadata();
-  if (width !== sent.width || height !== sent.height) {
-    throw new Error(`the map has ${width} × ${height} pixels, the image ${sent.width} × ${sent.height}`);
+/** Of the first condition: what went wrong there has the fewest excuses. */
+async function writeSheets(folder: string, set: string, parts: readonly Part[]): Promise<void> {
+  const [first] = parts;
+  if (first === undefined) return;
+  await mkdir(folder, { recursive: true });
+  const sheets = {
+    misses: worstMisses(first.answered, worst),
+    "false-alarms": worstFalseAlarms(first.answered, worst),
+  };
+  for (const [name, images] of Object.entries(sheets)) {
+    const sheet = await contactSheet(images);
+    if (sheet === null) continue;
+    const path = join(folder, `${set}-${first.condition}-${name}.png`);
+    await writeFile(path, sheet);
+    console.error(`wrote ${path}`);
   }
-  if (image.maskPath === null) return null;
-  const [probability, mask] = await Promise.all([levels(map, width, height), levels(image.maskPath, width, height)]);
-  return pixelMetrics(countLevels(probability, mask));
+}
+
+/** `limit` items at equal distances, so that a part of a set has all of its domains. */
+function spread<Item>(items: readonly Item[], limit: number | undefined): readonly Item[] {
+  if (limit === undefined || limit >= items.length) return items;
+  const step = items.length / limit;
+  return items.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step));
 }
 
 /** `work` on every item, `concurrency` at a time, in order of the items; prints how far it is. */
@@ -206,7 +210,7 @@ async function withProgress<Item, Result>(
   return results;
 }
 
-function costOf(answered: readonly AnsweredImage[], wallSeconds: number) {
+function costOf({ answered, wallSeconds }: Part) {
   const megapixels = answered.reduce((sum, image) => sum + image.megapixels, 0);
   return {
     wallSeconds,

@@ -5,7 +5,7 @@
 
 const levels = 256;
 /** Half of 255, rounded up: probability 0.5, the threshold that the field reports. */
-const fixedThreshold = 128;
+export const fixedThreshold = 128;
 
 export interface PixelMetrics {
   /** At threshold 0.5. */

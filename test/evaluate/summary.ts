@@ -1,5 +1,5 @@
 /** From figures of images to figures of sets and domains. */
-import { type Interval, meanInterval } from "./bootstrap.ts";
+import { groupsInterval, type Interval, meanInterval, pairsInterval } from "./bootstrap.ts";
 import { pairsWon, scoreAuc, truePositiveRate } from "./image-metrics.ts";
 import { pairKey, type SetImage } from "./image-set.ts";
 import type { PeerFigures } from "./peers.ts";
@@ -13,10 +13,16 @@ export interface AnsweredImage {
   image: SetImage;
   score: number;
   verdict: string;
+  /** What the modal gate chose. */
+  modality: "rgb" | "fused";
+  /** The share of pixels with probability 0.5 or more. */
+  flagged: number;
   /** Of a tampered image. */
   metrics: PixelMetrics | null;
   seconds: number;
   megapixels: number;
+  /** A small PNG of the probability map, where sheets are wanted. */
+  map: Uint8Array | null;
 }
 
 /** A group of tampered images: a set, a domain, or a part of one. */
@@ -34,13 +40,15 @@ export interface PeerCell {
   difference: Record<MetricName, Interval | null>;
 }
 
+const copyMove = /copy.?move/;
+
 /** By domain and, within it, by set; copy-move apart from the rest. */
 export function cells(answered: readonly AnsweredImage[], peers: PeerFigures): Cell[] {
   const tampered = answered.filter(({ metrics }) => metrics !== null);
   const result: Cell[] = [];
   for (const [domain, ofDomain] of groups(tampered, ({ image }) => image.domain)) {
     result.push(cell(domain, ofDomain, peers));
-    const kinds = groups(ofDomain, ({ image }) => (image.kind === "copy-move" ? "copy-move" : "all but copy-move"));
+    const kinds = groups(ofDomain, ({ image }) => (copyMove.test(image.kind) ? "copy-move" : "all but copy-move"));
     if (kinds.size > 1) for (const [kind, ofKind] of kinds) result.push(cell(`${domain}, ${kind}`, ofKind, peers));
     for (const [set, ofSet] of groups(ofDomain, ({ image }) => image.set)) {
       result.push(cell(`${domain} / ${set}`, ofSet, peers));
@@ -82,35 +90,116 @@ function peerCell(
   };
 }
 
-export interface ImageLevel {
+/** How well the score tells tampered from authentic images. */
+export interface Separation {
   tampered: number;
   authentic: number;
-  auc: number | null;
-  /** At a threshold that calls at most a tenth of the authentic images tampered. */
-  truePositives: { rate: number; threshold: number } | null;
-  pairs: number;
-  pairsWon: number | null;
+  auc: Interval | null;
+  /** Share of the tampered images found where at most a tenth of the authentic ones are called tampered. */
+  truePositives: Interval | null;
+  threshold: number | null;
 }
 
-/** How well the score tells tampered from authentic images among natural ones, where content does not give the answer away. */
-export function imageLevel(answered: readonly AnsweredImage[]): ImageLevel {
-  const natural = answered.filter(({ image }) => image.domain === "natural");
-  const tampered = natural.filter(({ image }) => image.tampered);
-  const authentic = natural.filter(({ image }) => !image.tampered);
-  const scores = (images: readonly AnsweredImage[]) => images.map(({ score }) => score);
-  const originals = new Map(authentic.map((answer) => [pairKey(answer.image), answer.score]));
-  const pairs = tampered.flatMap(({ image, score }) => {
-    const original = originals.get(pairKey(image));
-    return original === undefined ? [] : [[score, original] as const];
+export interface ImageLevel {
+  /** Within one domain: content must not give the answer away. */
+  domain: string;
+  all: Separation;
+  /** Tampered images and their own originals alone. */
+  pairs: Separation & { count: number; won: Interval | null };
+  /** Mean share of an authentic image's pixels that are called manipulated. */
+  authenticFlagged: Interval | null;
+}
+
+const falseAlarms = 0.1;
+
+/** For every domain that has both tampered and authentic images. */
+export function imageLevels(answered: readonly AnsweredImage[]): ImageLevel[] {
+  return [...groups(answered, ({ image }) => image.domain)].flatMap(([domain, images]) => {
+    const tampered = images.filter(({ image }) => image.tampered);
+    const authentic = images.filter(({ image }) => !image.tampered);
+    if (tampered.length === 0 || authentic.length === 0) return [];
+    const originals = new Map(authentic.map((answer) => [pairKey(answer.image), answer]));
+    const pairs = tampered.flatMap((forged) => {
+      const original = originals.get(pairKey(forged.image));
+      return original === undefined ? [] : [{ forged, original }];
+    });
+    const paired = separation(
+      pairs.map(({ forged }) => forged),
+      [...new Set(pairs.map(({ original }) => original))],
+    );
+    const won = pairsInterval(
+      pairs.map(({ forged, original }) => [forged.score, original.score] as const),
+      pairsWon,
+    );
+    const authenticFlagged = meanInterval(authentic.map(({ flagged }) => flagged));
+    return [
+      {
+        domain,
+        all: separation(tampered, authentic),
+        pairs: { ...paired, count: pairs.length, won },
+        authenticFlagged,
+      },
+    ];
   });
+}
+
+function separation(tampered: readonly AnsweredImage[], authentic: readonly AnsweredImage[]): Separation {
+  const scores = (images: readonly AnsweredImage[]) => images.map(({ score }) => score);
+  const [forged, clean] = [scores(tampered), scores(authentic)];
   return {
     tampered: tampered.length,
     authentic: authentic.length,
-    auc: scoreAuc(scores(tampered), scores(authentic)),
-    truePositives: truePositiveRate(scores(tampered), scores(authentic), 0.1),
-    pairs: pairs.length,
-    pairsWon: pairsWon(pairs),
+    auc: groupsInterval(forged, clean, scoreAuc),
+    truePositives: groupsInterval(forged, clean, (t, a) => truePositiveRate(t, a, falseAlarms).rate),
+    threshold: tampered.length * authentic.length === 0 ? null : truePositiveRate(forged, clean, falseAlarms).threshold,
   };
+}
+
+/** In how many images of a domain the gate let the frequency features pass. */
+export interface GateShare {
+  domain: string;
+  images: number;
+  fused: number;
+}
+
+export function gateShares(answered: readonly AnsweredImage[]): GateShare[] {
+  return [...groups(answered, ({ image }) => image.domain)].map(([domain, images]) => ({
+    domain,
+    images: images.length,
+    fused: images.filter(({ modality }) => modality === "fused").length / images.length,
+  }));
+}
+
+/** What a condition costs: a figure under it, and its difference from the untouched files on the same images. */
+export interface ConditionCell {
+  title: string;
+  f1: Interval | null;
+  auc: Interval | null;
+  f1Difference: Interval | null;
+  aucDifference: Interval | null;
+}
+
+export function againstAsIs(asIs: readonly AnsweredImage[], changed: readonly AnsweredImage[]): ConditionCell[] {
+  const before = new Map(asIs.map((one) => [one.image.name, one.metrics]));
+  const both = changed.flatMap(({ image, metrics: after }) => {
+    const metrics = before.get(image.name);
+    return metrics && after ? [{ domain: image.domain, before: metrics, after }] : [];
+  });
+  return [...groups(both, ({ domain }) => domain)].map(([title, images]) => {
+    const differences = (metric: "f1" | "auc") =>
+      images.flatMap(({ before, after }) => {
+        const [old, now] = [before[metric], after[metric]];
+        return old === null || now === null ? [] : [{ now, difference: now - old }];
+      });
+    const [f1, auc] = [differences("f1"), differences("auc")];
+    return {
+      title,
+      f1: meanInterval(f1.map(({ now }) => now)),
+      auc: meanInterval(auc.map(({ now }) => now)),
+      f1Difference: meanInterval(f1.map(({ difference }) => difference)),
+      aucDifference: meanInterval(auc.map(({ difference }) => difference)),
+    };
+  });
 }
 
 function byMetric<Value>(value: (metric: MetricName) => Value): Record<MetricName, Value> {

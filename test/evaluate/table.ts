@@ -1,6 +1,6 @@
 /** The report as a person reads it, and as Markdown takes it. */
 import type { Interval } from "./bootstrap.ts";
-import type { Cell, ImageLevel, MetricName, PeerCell } from "./summary.ts";
+import type { Cell, ConditionCell, GateShare, ImageLevel, MetricName, PeerCell, Separation } from "./summary.ts";
 
 const columns: readonly (readonly [MetricName, string])[] = [
   ["f1", "F1 at 0.5"],
@@ -22,15 +22,21 @@ export function figuresTable(cells: readonly Cell[]): string {
   );
 }
 
-/** Every detector's mean best F1 and AUC, and by how much ours is better than the best of them on the same images. */
+const peerColumns: readonly (readonly [MetricName, string])[] = [
+  ["auc", "AUC"],
+  ["bestF1", "best F1"],
+  ["f1", "F1 at 0.5"],
+];
+
+/** Every detector's mean AUC, best F1 and F1 at 0.5 (of its map stretched to 0…1), and by how much ours is better than the best of them on the same images. */
 export function peersTable(cells: readonly Cell[]): string {
   const peers = [...new Set(cells.flatMap((cell) => cell.peers.map(({ peer }) => peer)))];
-  const rows = (["auc", "bestF1"] as const).flatMap((metric) =>
+  const rows = peerColumns.flatMap(([metric, name]) =>
     cells.map((cell) => {
       const best = bestPeer(cell.peers, metric);
       return [
         cell.title,
-        metric === "auc" ? "AUC" : "best F1",
+        name,
         short(cell.metrics[metric]?.mean ?? null),
         ...peers.map((peer) => short(cell.peers.find((other) => other.peer === peer)?.means[metric] ?? null)),
         best ? `${best.peer} ${withInterval(best.difference[metric], true)}` : "–",
@@ -47,14 +53,63 @@ function bestPeer(peers: readonly PeerCell[], metric: MetricName): PeerCell | un
   );
 }
 
-export function imageLevelLine(level: ImageLevel): string {
-  const { tampered, authentic, auc, truePositives, pairs, pairsWon } = level;
-  if (auc === null || truePositives === null) return "Image score, natural images: no authentic ones to compare with.";
-  return [
-    `Image score, natural images (${tampered} tampered, ${authentic} authentic): AUC ${short(auc)}`,
-    `${Math.round(100 * truePositives.rate)} % found where at most 10 % of the authentic ones are called tampered (threshold ${short(truePositives.threshold)})`,
-    `in ${pairs} pairs with their own originals the tampered one scores higher ${pairsWon === null ? "–" : `${Math.round(100 * pairsWon)} %`} of the time`,
-  ].join("; ");
+/** The image score by domain: all images, then tampered ones and their own originals alone. */
+export function imageLevelTable(levels: readonly ImageLevel[]): string {
+  const row = (title: string, part: Separation, more: readonly string[]) => [
+    title,
+    `${part.tampered} + ${part.authentic}`,
+    withInterval(part.auc),
+    withInterval(part.truePositives),
+    ...more,
+  ];
+  return markdown(
+    [
+      "image score",
+      "tampered + authentic",
+      "AUC",
+      "found at ≤ 10 % false alarms",
+      "pairs won",
+      "authentic area flagged",
+    ],
+    levels.flatMap(({ domain, all, pairs, authenticFlagged }) => [
+      row(domain, all, ["", withInterval(authenticFlagged)]),
+      ...(pairs.count === 0 ? [] : [row(`${domain}, in pairs`, pairs, [withInterval(pairs.won), ""])]),
+    ]),
+  );
+}
+
+/** In what share of the images the gate chose the fused modality, by domain and condition. */
+export function gateTable(conditions: readonly { condition: string; gate: readonly GateShare[] }[]): string {
+  const domains = [...new Set(conditions.flatMap(({ gate }) => gate.map(({ domain }) => domain)))];
+  return markdown(
+    ["gate chose fused", ...conditions.map(({ condition }) => condition)],
+    domains.map((domain) => [
+      domain,
+      ...conditions.map(({ gate }) => {
+        const share = gate.find((one) => one.domain === domain);
+        return share ? `${Math.round(100 * share.fused)} % of ${share.images}` : "–";
+      }),
+    ]),
+  );
+}
+
+/** Figures under each condition, and on the same images by how much they differ from the untouched files'. */
+export function conditionsTable(
+  conditions: readonly { condition: string; against: readonly ConditionCell[] }[],
+): string {
+  return markdown(
+    ["condition", "images", "F1 at 0.5", "difference", "AUC", "difference"],
+    conditions.flatMap(({ condition, against }) =>
+      against.map(({ title, f1, f1Difference, auc, aucDifference }) => [
+        condition,
+        title,
+        withInterval(f1),
+        withInterval(f1Difference, true),
+        withInterval(auc),
+        withInterval(aucDifference, true),
+      ]),
+    ),
+  );
 }
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {

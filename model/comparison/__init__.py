@@ -1,0 +1,1 @@
+"""What Omni-IML is compared with on equal terms: the same encoder, samples, losses and budget."""

@@ -1,0 +1,98 @@
+/** One image through the public API, and what its answer is worth. */
+import { setTimeout } from "node:timers/promises";
+import type { Analysis, OmniIml } from "@omni-iml/sdk";
+import sharp from "sharp";
+import { type ConditionName, levels, type Sent, underCondition } from "./conditions.ts";
+import type { SetImage } from "./image-set.ts";
+import { countLevels, fixedThreshold, type PixelMetrics, pixelMetrics } from "./pixel-metrics.ts";
+import { shrunk } from "./sheets.ts";
+import type { AnsweredImage } from "./summary.ts";
+
+export interface Unanswered {
+  image: string;
+  reason: string;
+}
+
+const attempts = 3;
+
+/** The figures of one image, or why there are none after some attempts: a run of an hour outlives a restarted worker. */
+export async function measured(
+  client: OmniIml,
+  image: SetImage,
+  condition: ConditionName,
+  keepMap: boolean,
+): Promise<AnsweredImage | Unanswered> {
+  for (let attempt = 1; ; attempt++) {
+    const outcome = await measuredOnce(client, image, condition, keepMap);
+    if ("metrics" in outcome || attempt === attempts) return outcome;
+    console.error(`again: ${outcome.image}: ${outcome.reason}`);
+    await setTimeout(2000 * attempt);
+  }
+}
+
+async function measuredOnce(
+  client: OmniIml,
+  image: SetImage,
+  condition: ConditionName,
+  keepMap: boolean,
+): Promise<AnsweredImage | Unanswered> {
+  try {
+    const sent = await underCondition(image.path, condition);
+    const start = performance.now();
+    const analysis = await answer(client, image.name, sent);
+    const seconds = (performance.now() - start) / 1000;
+    const { score, verdict, modality } = analysis;
+    if (analysis.status !== "succeeded" || score === null || verdict === null || modality === null) {
+      return { image: image.name, reason: `${analysis.status}: ${analysis.error?.detail ?? "no reason given"}` };
+    }
+    const map = await probabilityMap(analysis, sent);
+    return {
+      image,
+      score,
+      verdict,
+      modality,
+      ...(await mapFigures(map, image, sent)),
+      seconds,
+      megapixels: (sent.width * sent.height) / 1e6,
+      map: keepMap ? await shrunk(map) : null,
+    };
+  } catch (error) {
+    return { image: image.name, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function answer(client: OmniIml, name: string, { bytes }: Sent): Promise<Analysis> {
+  const analysis = await client.analyses.create({
+    image: bytes,
+    filename: name.replace(/^.*\//, ""),
+    options: { outputs: ["probability"] },
+    wait: 60,
+  });
+  return analysis.ended_at === null ? client.analyses.wait(analysis.id, { timeout: 900 }) : analysis;
+}
+
+/** The PNG that the answer points to, of the size of what was sent. */
+async function probabilityMap(analysis: Analysis, sent: Sent): Promise<Uint8Array> {
+  const file = analysis.files.probability;
+  if (!file) throw new Error("the answer has no probability map");
+  const response = await fetch(file.url);
+  if (!response.ok) throw new Error(`the address of the probability map answers ${response.status}`);
+  const map = new Uint8Array(await response.arrayBuffer());
+  const { width, height } = await sharp(map).metadata();
+  if (width !== sent.width || height !== sent.height) {
+    throw new Error(`the map has ${width} × ${height} pixels, the image ${sent.width} × ${sent.height}`);
+  }
+  return map;
+}
+
+/** The share of pixels called manipulated, and for a tampered image how well they fit its mask. */
+async function mapFigures(
+  map: Uint8Array,
+  image: SetImage,
+  { width, height }: Sent,
+): Promise<{ flagged: number; metrics: PixelMetrics | null }> {
+  const probability = await levels(map, width, height);
+  const flagged = probability.reduce((sum, level) => sum + (level >= fixedThreshold ? 1 : 0), 0) / probability.length;
+  if (image.maskPath === null) return { flagged, metrics: null };
+  return { flagged, metrics: pixelMetrics(countLevels(probability, await levels(image.maskPath, width, height))) };
+}
