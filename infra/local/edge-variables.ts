@@ -13,6 +13,8 @@ const replaceable = [
   "INPUT_RETENTION_S",
   "RESULT_RETENTION_S",
   "FILE_URL_S",
+  "WEBHOOK_RETRY_S",
+  "WEBHOOK_TIMEOUT_S",
 ] as const;
 
 export function edgeVariables(
