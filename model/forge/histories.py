@@ -105,7 +105,7 @@ class Habits:
     saves_before: tuple[float, float, float] = (0.22, 0.55, 0.23)
     quality_before: tuple[int, int] = (50, 98)
     noisy: float = 0.3
-    resized: float = 0.22
+    resized: float = 0.35
     finishes: tuple[str, ...] = ("blur", "sharpen", "tone")
     finished: float = 0.16
     saves_after: tuple[float, float, float, float] = (0.62, 0.25, 0.09, 0.04)
@@ -346,7 +346,7 @@ def draw_afterlife(
     if rng.random() < habits.shared:
         return _shared(rng, book)
     resized = rng.random() < habits.resized
-    factor = float(rng.uniform(0.5, 0.95)) if resized else 1.0
+    factor = float(rng.uniform(0.4, 0.95)) if resized else 1.0
     interpolation = int(rng.choice([cv2.INTER_AREA, cv2.INTER_CUBIC, cv2.INTER_LINEAR, cv2.INTER_LANCZOS4]))
     finish, amount = "", 0.0
     if rng.random() < habits.finished:

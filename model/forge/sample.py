@@ -23,7 +23,7 @@ DOMAINS = ("natural", "document", "face", "scene_text")
 DOMAIN_SHARES = (0.55, 0.18, 0.12, 0.15)
 RENDERINGS = (True, True, False)  # of each composite: forged or not
 AUTHENTIC_SHARE = 1 / 3
-LARGEST_FRAME = 1.7  # crops wide or high
+LARGEST_FRAME = 2.0  # crops wide or high
 LARGEST_ASPECT = 1.3  # of a whole-image view, which is squeezed into a square
 LARGEST_MASK = 0.7  # of a sample: more, and "manipulated" and "background" change places
 FORGERS = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
@@ -200,22 +200,18 @@ class Forger:
         """Draw an afterlife and the part of the frame it is of: somewhere around a pixel of `place` bool [h,w]."""
         (height, width), size = place.shape, self.size
         after = draw_afterlife(rng, self.book, width - size, height - size, FORGERS[plan.photo.domain].HABITS)
-        if after.factor * min(width, height) < size + 1:
-            after = replace(after, factor=1.0)
         cut_x, cut_y = after.margin
+        # As strongly shrunk as was drawn, or as the frame allows.
+        least = max((size + cut_x + 1) / width, (size + cut_y + 1) / height) * 1.01
+        if after.factor < least:
+            after = replace(after, factor=least if least < 0.95 else 1.0)
         if plan.view:
             final_w, final_h = round(width * after.factor) - cut_x, round(height * after.factor) - cut_y
-            if min(final_w, final_h) < size:
-                after = replace(after, factor=1.0)
-                final_w, final_h = width - cut_x, height - cut_y
             return Rendering(0, 0, width, height, after, final_w, final_h)
-        if after.factor != 1 and max((size + cut_x) / width, (size + cut_y) / height) * 1.01 > after.factor:
-            after, cut_x, cut_y = unshifted(after), 0, 0
         part_w, part_h = size + cut_x, size + cut_y
         if after.factor != 1:
-            part_w, part_h = (
-                min(most, int(np.ceil(part / after.factor)) + 1) for part, most in ((part_w, width), (part_h, height))
-            )
+            part_w = min(width, int(np.ceil(part_w / after.factor)) + 1)
+            part_h = min(height, int(np.ceil(part_h / after.factor)) + 1)
         rows, columns = np.nonzero(place)
         if len(rows):
             chosen = int(rng.integers(len(rows)))

@@ -33,7 +33,10 @@ COLUMNS = (
     "dest,repo,path,op,label,mask,mask_path,mask_op,original_path,domain,set,kind,mask_source,width,height,licence,aux"
 ).split(",")
 LONGER_SIDE = (300, 1600)
-USUAL_SIDE = {"natural": 850, "document": 1250, "face": 600, "scene_text": 1000}
+# Forgers work on larger pictures than they show: of the composite, before it is shrunk.
+COMPOSITE_SIDE = (300, 2400)
+USUAL_SIDE = {"natural": 1200, "document": 1250, "face": 600, "scene_text": 1000}
+SHRUNK_SHARE = {"natural": 0.6, "document": 0.15, "face": 0.4, "scene_text": 0.25}
 LEAST_AREA, LARGEST_AREA = 0.0015, 0.65
 KINDS = {"splice": 0.44, "copy_move": 0.24, "removal": 0.16, "local_edit": 0.1, "generated": 0.06}
 LEAST_CHANGE = {"splice": 5.0, "copy_move": 4.0, "removal": 2.0, "local_edit": 1.5, "generated": 1.0}
@@ -89,7 +92,9 @@ def draw_jpeg(rng: np.random.Generator, low: int = 55, high: int = 99) -> File:
 
 
 def lived(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
-    """A donor's or a background's life before: perhaps grain, then no save, one, or two."""
+    """A donor's or a background's life before: perhaps grain, then no save, one, or two; camera files are fine ones."""
+    if rng.random() < 0.3:
+        return File("JPEG", int(rng.integers(92, 99)), int(rng.choice([0, 1, 2]))).reread(pixels)
     if rng.random() < 0.25:
         pixels = camera_noise(rng, pixels, float(rng.uniform(0.8, 3.0)), 0.4)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.25, 0.55, 0.2]))):
@@ -97,8 +102,11 @@ def lived(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def finished(rng: np.random.Generator, pixels: np.ndarray, mask: np.ndarray) -> tuple[bytes, str, np.ndarray]:
-    """After the forgery: graded, resized, saved on the way; the final file, its suffix, and the mask of its size."""
+def finished(
+    rng: np.random.Generator, pixels: np.ndarray, mask: np.ndarray, shrunk: float
+) -> tuple[bytes, str, np.ndarray]:
+    """After the forgery: graded, shrunk with probability `shrunk`, saved on the way; the final file, its suffix, and
+    the mask of its size."""
     if rng.random() < 0.15:
         image = Image.fromarray(pixels)
         for enhance in (ImageEnhance.Contrast, ImageEnhance.Color, ImageEnhance.Brightness):
@@ -106,12 +114,13 @@ def finished(rng: np.random.Generator, pixels: np.ndarray, mask: np.ndarray) -> 
         pixels = np.asarray(image)
     if rng.random() < 0.08:
         pixels = camera_noise(rng, pixels, float(rng.uniform(1.0, 3.0)), 0.6)
-    if rng.random() < 0.25:
-        factor = float(rng.uniform(0.5, 0.95))
+    longest = max(pixels.shape[:2])
+    factor = float(rng.uniform(0.35, 0.95)) if rng.random() < shrunk else 1.0
+    factor = min(max(factor, LONGER_SIDE[0] / longest), LONGER_SIDE[1] / longest, 1.0)
+    if factor < 1:
         width, height = round(pixels.shape[1] * factor), round(pixels.shape[0] * factor)
-        if max(width, height) >= LONGER_SIDE[0]:
-            pixels = resized(pixels, width, height, int(rng.choice(FILTERS)))
-            mask = resize_mask(mask, width, height)
+        pixels = resized(pixels, width, height, int(rng.choice(FILTERS)))
+        mask = resize_mask(mask, width, height)
     style = rng.random()
     for _ in range(int(rng.choice([0, 1, 2], p=[0.7, 0.22, 0.08]))):
         pixels = draw_jpeg(rng).reread(pixels)
@@ -172,6 +181,7 @@ def uneven_alpha(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     """Alpha float32 of a mask: an edge 0.5–5 px wide, wider here than there, moved in or out by a pixel."""
     inside = mask.astype(np.uint8)
     signed = cv2.distanceTransform(inside, cv2.DIST_L2, 3) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)
+    signed = np.clip(signed, -1e4, 1e4)  # a mask without a border has no distance to one
     coarse = rng.standard_normal((max(2, mask.shape[0] // 24), max(2, mask.shape[1] // 24))).astype(np.float32)
     field = cv2.resize(coarse, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
     width = np.exp(np.float32(rng.uniform(-0.7, 1.3)) + 0.5 * field)
@@ -440,7 +450,7 @@ class Studio:
             share = float(rng.uniform(0.75, 1.0)) if rng.random() < 0.5 else 1.0
             cut_w, cut_h = int(photo.width * share), int(photo.height * share)
             longest = float(np.exp(rng.normal(np.log(USUAL_SIDE[domain]), 0.45)))
-            scale = min(1.0, float(np.clip(longest, *LONGER_SIDE)) / max(cut_w, cut_h))
+            scale = min(1.0, float(np.clip(longest, *COMPOSITE_SIDE)) / max(cut_w, cut_h))
             width, height = round(cut_w * scale), round(cut_h * scale)
             if max(width, height) < LONGER_SIDE[0] or min(width, height) < 180:
                 continue
@@ -490,7 +500,9 @@ class Studio:
                     forgery = Forgery(window.pixels, empty, "authentic")
                     if ending != "_orig":
                         forgery = self.forged(rng, window, domain)
-                    made.append((ending, window, forgery, *finished(rng, forgery.pixels, forgery.mask)))
+                    made.append(
+                        (ending, window, forgery, *finished(rng, forgery.pixels, forgery.mask, SHRUNK_SHARE[domain]))
+                    )
             except Unforgeable:
                 continue
             return made
