@@ -111,7 +111,7 @@ def progress(checkpoint: pathlib.Path) -> int:
 
 
 def bring(args: argparse.Namespace) -> None:
-    """Writes what `measure` needs of each trained variant; copied to OUT/NAME/checkpoint.pt elsewhere, it is read there."""
+    """Writes what `measure` reads: each trained variant's weights, to be copied to OUT/NAME/checkpoint.pt elsewhere."""
     args.to.mkdir(parents=True, exist_ok=True)
     for name in args.only:
         checkpoint = args.out / name / "checkpoint.pt"

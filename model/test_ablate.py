@@ -23,7 +23,7 @@ def shards(tmp_path: pathlib.Path) -> pathlib.Path:
     folder = tmp_path / "shards"
     folder.mkdir()
     for seed in range(2):
-        shard(folder / f"shard-1-{seed}.npz", 128, 8, seed)
+        shard(folder / f"shard-1-{seed}.npz", 128, 4, seed)
     return folder
 
 
@@ -72,9 +72,9 @@ def test_variants_are_trained_measured_and_compared(tmp_path, shards, image_set,
     for title in ("**validation**", "**made**", "comparison: plain encoder-decoder", "F1 less the better one, forced"):
         assert title in text
     rows = json.loads((out / "full" / "figures.json").read_text())["rows"]
-    # One half of 16 samples is measured; of the set 3 images, each as is by three choices and once resized.
+    # One half of 8 samples is measured; of the set 3 images, each as is by three choices and once resized.
     assert {key: len(of) for key, of in rows.items() if key.startswith("validation")} == {
-        f"validation|{key}": 8 for key in ("as-is|gate", "as-is|rgb", "as-is|fused", "resize75|gate")
+        f"validation|{key}": 4 for key in ("as-is|gate", "as-is|rgb", "as-is|fused", "resize75|gate")
     }
     assert len(rows["made|resize75|gate"]) == 3
     assert [row["fused"] for row in rows["validation|as-is|gate"]] == [

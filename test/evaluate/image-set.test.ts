@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { pairKey, readImageSet } from "./image-set.ts";
+import { pairKeys, readImageSet } from "./image-set.ts";
 
 async function folderWith(index: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "image-set-"));
@@ -25,6 +25,7 @@ describe("readImageSet", () => {
       domain: "natural",
       set: "casia1",
       kind: "splice",
+      original: null,
     });
     expect(images[1]).toMatchObject({ tampered: false, maskPath: null });
   });
@@ -35,12 +36,21 @@ describe("readImageSet", () => {
   });
 });
 
-describe("pairKey", () => {
+describe("pairKeys", () => {
   it.each([
     ["tampered/imd2020_00010_fake_02.png", "authentic/imd2020_00010_orig.jpg"],
     ["tampered/imd2020_00031_fake.jpg", "authentic/imd2020_00031_orig.jpg"],
     ["tampered/comofod_005.png", "authentic/comofod_005.png"],
   ])("%s belongs to %s", (tampered, authentic) => {
-    expect(pairKey({ name: tampered, set: "s" })).toBe(pairKey({ name: authentic, set: "s" }));
+    const keys = (name: string) => pairKeys({ name, set: "s", original: null });
+    expect(keys(tampered)).toEqual(keys(authentic));
+  });
+
+  it("an image belongs to what was made from the same file, whatever its name", () => {
+    const [forged] = pairKeys({ name: "tampered/0.jpg", set: "s", original: "authentic/receipt.jpg" });
+    expect(pairKeys({ name: "authentic/7.png", set: "s", original: "authentic/receipt.jpg" })).toContain(forged);
+    expect(pairKeys({ name: "authentic/7.png", set: "other", original: "authentic/receipt.jpg" })).not.toContain(
+      forged,
+    );
   });
 });

@@ -13,6 +13,7 @@ const indexRow = z
     domain: z.enum(domains),
     set: z.string().min(1),
     kind: z.string(),
+    original_path: z.string().default(""),
   })
   .refine(({ label, mask }) => label === "0" || mask !== "", "a manipulated image needs a mask");
 
@@ -26,6 +27,8 @@ export interface SetImage {
   domain: (typeof domains)[number];
   set: string;
   kind: string;
+  /** The file that this image was made from, where the set tells; authentic images of forged sets have one too. */
+  original: string | null;
 }
 
 export async function readImageSet(folder: string): Promise<SetImage[]> {
@@ -33,7 +36,7 @@ export async function readImageSet(folder: string): Promise<SetImage[]> {
   return z
     .array(indexRow)
     .parse(rows)
-    .map(({ dest, label, mask, domain, set, kind }) => ({
+    .map(({ dest, label, mask, domain, set, kind, original_path }) => ({
       name: dest,
       path: join(folder, dest),
       tampered: label === "1",
@@ -41,14 +44,18 @@ export async function readImageSet(folder: string): Promise<SetImage[]> {
       domain,
       set,
       kind,
+      original: original_path === "" ? null : original_path,
     }));
 }
 
-/** The same for a tampered image and its own original: IMD2020 tells them apart by a suffix, the other sets by the folder. */
-export function pairKey({ name, set }: Pick<SetImage, "name" | "set">): string {
+/**
+ * What a tampered image and its own original have in common: the file that both were made from, where the set tells, or
+ * their names. IMD2020 tells them apart by a suffix, the other sets by the folder.
+ */
+export function pairKeys({ name, set, original }: Pick<SetImage, "name" | "set" | "original">): string[] {
   const stem = name
     .replace(/^.*\//, "")
     .replace(/\.[^.]+$/, "")
     .replace(/_(orig|fake(_\d+)?)$/, "");
-  return `${set}/${stem}`;
+  return [...(original === null ? [] : [`${set} from ${original}`]), `${set}/${stem}`];
 }

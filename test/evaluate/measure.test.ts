@@ -58,7 +58,16 @@ beforeAll(async () => {
       .png()
       .toBuffer(),
   );
-  image = { name: "a.png", path, maskPath, tampered: true, domain: "natural", set: "s", kind: "splice" };
+  image = {
+    name: "a.png",
+    path,
+    maskPath,
+    tampered: true,
+    domain: "natural",
+    set: "s",
+    kind: "splice",
+    original: null,
+  };
 });
 
 afterAll(() => void server.close());

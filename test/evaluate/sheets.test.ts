@@ -13,7 +13,16 @@ async function answered(
   const { f1, auc = 0.5, score = 0.5, path = name, map = null } = figures;
   const tampered = f1 !== undefined;
   return {
-    image: { name, path, tampered, maskPath: tampered ? path : null, domain: "natural", set: "s", kind: "splice" },
+    image: {
+      name,
+      path,
+      tampered,
+      maskPath: tampered ? path : null,
+      domain: "natural",
+      set: "s",
+      kind: "splice",
+      original: null,
+    },
     score,
     verdict: "inconclusive",
     modality: "rgb",

@@ -19,6 +19,7 @@ function answered(
       domain: "natural",
       set: "casia1",
       kind: "splice",
+      original: null,
       ...image,
     },
     score,

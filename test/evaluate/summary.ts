@@ -1,7 +1,7 @@
 /** From figures of images to figures of sets and domains. */
 import { groupsInterval, type Interval, meanInterval, pairsInterval } from "./bootstrap.ts";
 import { pairsWon, scoreAuc, truePositiveRate } from "./image-metrics.ts";
-import { pairKey, type SetImage } from "./image-set.ts";
+import { pairKeys, type SetImage } from "./image-set.ts";
 import type { PeerFigures } from "./peers.ts";
 import type { PixelMetrics } from "./pixel-metrics.ts";
 
@@ -118,9 +118,11 @@ export function imageLevels(answered: readonly AnsweredImage[]): ImageLevel[] {
     const tampered = images.filter(({ image }) => image.tampered);
     const authentic = images.filter(({ image }) => !image.tampered);
     if (tampered.length === 0 || authentic.length === 0) return [];
-    const originals = new Map(authentic.map((answer) => [pairKey(answer.image), answer]));
+    const originals = new Map(
+      authentic.flatMap((answer) => pairKeys(answer.image).map((key) => [key, answer] as const)),
+    );
     const pairs = tampered.flatMap((forged) => {
-      const original = originals.get(pairKey(forged.image));
+      const [original] = pairKeys(forged.image).flatMap((key) => originals.get(key) ?? []);
       return original === undefined ? [] : [{ forged, original }];
     });
     const paired = separation(
