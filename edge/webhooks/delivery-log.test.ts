@@ -126,8 +126,13 @@ describe("an endpoint", () => {
       }
       expect(log.delivery(message.id)).toMatchObject({ status: "pending", attempts: [] });
       expect(log.describe().failing_since).toBeNull();
-      attempt(log, now, success);
-      expect(log.delivery(message.id)?.attempts).toHaveLength(1);
+      // The schedule has not begun.
+      attempt(log, now, failure);
+      attempt(log, now + 6 * second, success);
+      expect(log.delivery(message.id)).toMatchObject({
+        status: "succeeded",
+        attempts: [{ status: 500 }, { status: 200 }],
+      });
     });
   });
 

@@ -15,18 +15,21 @@ export async function newLocalAccount(): Promise<LocalAccount> {
   return { account_id: newId("account"), api_key_id: newId("apiKey"), api_key: key };
 }
 
-/** SQL that stores the account and of its key the hash; storing them again changes nothing. */
-export async function seedStatement({ account_id, api_key_id, api_key }: LocalAccount): Promise<string> {
+/**
+ * SQL that stores the account, as one of those that run the deployment, and of its key the hash; storing them again
+ * changes nothing.
+ */
+export async function seedStatement({ account_id, api_key_id, api_key }: LocalAccount, name: string): Promise<string> {
   const parts = parseApiKey(api_key);
   if (!parts) throw new StartupError("the kept API key is not of this version; remove the state folder for a new one");
   const now = Date.now();
-  const account = [account_id, "local", now];
+  const account = [account_id, name, now];
   const key = [
     api_key_id,
     account_id,
     parts.lookup,
     await hashSecret(parts.secret),
-    "npm start",
+    "first key",
     "read write admin",
     now,
   ];

@@ -154,7 +154,7 @@ export class LocalStack {
     // Beside the database, so that whoever removes the one removes the other.
     const seeded = join(storage, `operator-${account.account_id}`);
     if (existsSync(seeded)) return;
-    await this.#wranglerOnce(["d1", "execute", database, ...local, "--command", await seedStatement(account)]);
+    await this.#wranglerOnce(["d1", "execute", database, ...local, "--command", await seedStatement(account, "local")]);
     writeFileSync(seeded, "");
   }
 
