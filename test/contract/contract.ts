@@ -31,6 +31,9 @@ if (known.status !== 0) {
   process.exit(2);
 }
 
+// Broken off, it takes its stack along (LocalService ends it when this process exits).
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+
 await using state = await temporaryState();
 const service = await LocalService.start(state.path, await freePort());
 const tester = spawn(

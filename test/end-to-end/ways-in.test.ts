@@ -98,8 +98,8 @@ describe("an upload", () => {
   it("may be larger than any request", async () => {
     const tiff = await sharp({
       create: {
-        width: 2600,
-        height: 2600,
+        width: 3200,
+        height: 3200,
         channels: 3,
         background: "grey",
         noise: { type: "gaussian", mean: 128, sigma: 60 },
