@@ -146,6 +146,16 @@ def test_a_composite_is_rendered_twice_forged_and_once_untouched(samples: list[S
         assert not np.array_equal(first.pixels, second.pixels)
 
 
+def test_whole_image_views_are_never_smaller_than_the_size(forger: Forger) -> None:
+    """Scaled down to just the size, a frame must not lose a row to rounding: no afterlife would fit."""
+    bench = forger.bench(11, 0)
+    for seed in range(150):
+        rng = np.random.default_rng([14, seed])
+        plan = forger.plan(rng, bench, "natural", view=True)
+        dx, dy = plan.life.margin
+        assert min(plan.width - dx, plan.height - dy) >= forger.size
+
+
 def test_crops_keep_the_block_grid_of_the_frame(forger: Forger) -> None:
     bench = forger.bench(11, 0)
     for seed in range(20):
