@@ -5,8 +5,8 @@ import type { AnalysisObject } from "./analysis/analysis-object.ts";
 import type { ResultObject } from "./analysis/result-object.ts";
 import type { BatchObject } from "./batches/batch-object.ts";
 import type { IdempotencyObject } from "./idempotency/idempotency-object.ts";
-import type { UploadObject } from "./uploads/upload-object.ts";
 import type { MetricsObject } from "./telemetry/metrics-object.ts";
+import type { UploadObject } from "./uploads/upload-object.ts";
 import type { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 /** What travels through the queue: ids only. */

@@ -27,8 +27,8 @@ export { AnalysisObject } from "./analysis/analysis-object.ts";
 export { ResultObject } from "./analysis/result-object.ts";
 export { BatchObject } from "./batches/batch-object.ts";
 export { IdempotencyObject } from "./idempotency/idempotency-object.ts";
-export { UploadObject } from "./uploads/upload-object.ts";
 export { MetricsObject } from "./telemetry/metrics-object.ts";
+export { UploadObject } from "./uploads/upload-object.ts";
 export { EndpointObject } from "./webhooks/endpoint-object.ts";
 
 const app = new OpenAPIHono<App>({
