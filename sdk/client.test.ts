@@ -5,11 +5,18 @@ import { Problem } from "@omni-iml/shared/problems";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   AuthenticationError,
+  ConflictError,
   ConnectionError,
   GoneError,
+  IdempotencyError,
+  ImageUrlError,
   InvalidInputError,
+  isProblem,
+  NotFoundError,
   OmniIml,
+  PermissionError,
   ProblemError,
+  QuotaExceededError,
   RateLimitError,
   UnexpectedAnswerError,
   WaitTimeoutError,
@@ -20,8 +27,9 @@ interface Seen {
   url: string;
   headers: IncomingMessage["headers"];
   form: FormData;
+  json: unknown;
 }
-type Answer = (response: ServerResponse) => void;
+type Answer = (response: ServerResponse) => unknown;
 
 let server: Server;
 let baseUrl: string;
@@ -39,7 +47,8 @@ beforeEach(async () => {
     const form = type.startsWith("multipart/")
       ? await new Response(Buffer.concat(chunks), { headers: { "content-type": type } }).formData()
       : new FormData();
-    seen.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, form });
+    const json = type === "application/json" ? JSON.parse(Buffer.concat(chunks).toString()) : null;
+    seen.push({ method: request.method ?? "", url: request.url ?? "", headers: request.headers, form, json });
     const answer = answers.length > 1 ? answers.shift() : answers[0];
     answer?.(response);
   });
@@ -160,9 +169,61 @@ describe("create", () => {
     expect(seen[2]?.form.get("image")).toBeInstanceOf(File);
   });
 
-  it("does not send the image again when the connection breaks: it may have been accepted", async () => {
-    answers = [drop];
-    await expect(client().analyses.create({ image })).rejects.toBeInstanceOf(ConnectionError);
+  it("sends the image again when the connection breaks or the answer is cut off, under the same key", async () => {
+    const cutOff: Answer = (response) => {
+      response.writeHead(201, { "content-type": "application/json", "content-length": "5000" });
+      response.write('{"object":"analysis"', () => response.socket?.destroy());
+    };
+    answers = [drop, cutOff, refuse(new Problem("internal_error", "oh")), json(201, record("succeeded"))];
+    expect((await client().analyses.create({ image })).status).toBe("succeeded");
+    const keys = seen.map(({ headers }) => headers["idempotency-key"]);
+    expect(keys).toHaveLength(4);
+    expect(new Set(keys).size).toBe(1);
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+    await client().analyses.create({ image });
+    await client().analyses.create({ image }, { idempotencyKey: "mine" });
+    expect(seen[4]?.headers["idempotency-key"]).not.toBe(keys[0]);
+    expect(seen[5]?.headers["idempotency-key"]).toBe("mine");
+  });
+
+  it("names an address or an upload as JSON", async () => {
+    answers = [json(201, record("succeeded"))];
+    const webhook = { url: "https://example.com/hook", events: ["analysis.failed" as const] };
+    await client().analyses.create({ image_url: "https://example.com/a.jpg", webhook });
+    await client().analyses.create({ upload_id: "up_1", metadata: { case: "17" } });
+    expect(seen.map(({ json }) => json)).toEqual([
+      { image_url: "https://example.com/a.jpg", webhook },
+      { upload_id: "up_1", metadata: { case: "17" } },
+    ]);
+  });
+
+  it("uploads what no request can carry", async () => {
+    const large = new Blob([new Uint8Array(20 * 1024 * 1024 + 1)], { type: "image/tiff" });
+    const put = { url: `${baseUrl}/bucket/up_1?signature=s`, headers: { "content-type": "image/tiff" } };
+    answers = [
+      json(201, { object: "upload", id: "up_1", put }),
+      (response) => response.writeHead(503).end(),
+      (response) => response.writeHead(200).end(),
+      json(202, record("queued")),
+    ];
+    await client().analyses.create({ image: large, filename: "scan.tif", wait: 0 });
+    expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      "POST /v1/uploads",
+      "PUT /bucket/up_1?signature=s",
+      "PUT /bucket/up_1?signature=s",
+      "POST /v1/analyses",
+    ]);
+    expect(seen[0]?.json).toEqual({ bytes: large.size, content_type: "image/tiff", filename: "scan.tif" });
+    expect(seen[2]?.headers).toMatchObject({ "content-type": "image/tiff", "content-length": String(large.size) });
+    expect(seen[2]?.headers["authorization"]).toBeUndefined();
+    expect(seen[3]?.json).toEqual({ upload_id: "up_1" });
+  });
+
+  it("tells at once who is asked to come back much later", async () => {
+    answers = [refuse(new Problem("quota_exceeded", "none left"), { "retry-after": "90000" })];
+    const call = client().analyses.create({ image });
+    await expect(call).rejects.toBeInstanceOf(QuotaExceededError);
+    await expect(call).rejects.toMatchObject({ retryAfter: 90_000 });
     expect(seen).toHaveLength(1);
   });
 
@@ -199,18 +260,28 @@ describe("refusals", () => {
     ["unauthorized", AuthenticationError],
     ["gone", GoneError],
     ["unsupported_media_type", InvalidInputError],
+    ["image_url_refused", ImageUrlError],
+    ["upload_used", ConflictError],
+    ["idempotency_key_reused", IdempotencyError],
+    ["not_found", NotFoundError],
+    ["forbidden", PermissionError],
   ] as const)("%s is its own class", async (code, kind) => {
     answers = [refuse(new Problem(code, "no"))];
-    await expect(client().analyses.retrieve("an_1")).rejects.toBeInstanceOf(kind);
+    const error = await client()
+      .analyses.retrieve("an_1")
+      .catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(kind);
+    expect([isProblem(error, code, "gone"), isProblem(error, "overloaded")]).toEqual([true, false]);
   });
 
   it("tell a proxy's error page from an answer of the service", async () => {
     answers = [(response) => response.writeHead(502, { "content-type": "text/html" }).end("<h1>Bad gateway</h1>")];
-    const error = await client()
+    const error = await client({ maxRetries: 1 })
       .analyses.retrieve("an_1")
       .catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(UnexpectedAnswerError);
     expect(error).toMatchObject({ status: 502 });
+    expect(seen).toHaveLength(2);
   });
 
   it("reject an answer of another shape instead of passing it on", async () => {
@@ -245,6 +316,123 @@ describe("retrieve, list, cancel, delete", () => {
   });
 });
 
+describe("pages", () => {
+  it("are asked for as somebody goes through the list", async () => {
+    const page = (id: string, next_cursor: string | null) =>
+      json(200, { object: "list", data: [{ object: "analysis", id }], next_cursor });
+    answers = [page("an_3", "an_3"), page("an_2", "an_2"), page("an_1", null)];
+    const found: string[] = [];
+    for await (const { id } of await client().analyses.list({ limit: 1, status: "failed" })) {
+      found.push(id);
+      expect(seen).toHaveLength(found.length);
+    }
+    expect(found).toEqual(["an_3", "an_2", "an_1"]);
+    expect(seen.map(({ url }) => url)).toEqual([
+      "/v1/analyses?limit=1&status=failed",
+      "/v1/analyses?limit=1&status=failed&cursor=an_3",
+      "/v1/analyses?limit=1&status=failed&cursor=an_2",
+    ]);
+  });
+});
+
+describe("stream", () => {
+  const status = (name: string) => `event: status\ndata: {"status":"${name}","at":"2026-11-23T12:00:00Z"}\n`;
+  const end = () => `event: end\ndata: ${JSON.stringify(record("succeeded"))}\n\n`;
+  const events = (...parts: string[]): Answer => {
+    return async (response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      for (const part of parts) {
+        response.write(part);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      response.end();
+    };
+  };
+
+  it("gives events as they come, and goes on after the last one when the connection breaks", async () => {
+    answers = [
+      events(
+        `id: 1\n${status("queued")}\n`,
+        ": alive\n\nid: 2\nevent: sta",
+        `ge\ndata: {"stage":"decode",\r\ndata: "attempt":1}\r\n\r\n`,
+      ),
+      drop,
+      events(`id: 3\n${status("running")}\nevent: later\ndata: ?\n\n${end()}`),
+    ];
+    const got: string[] = [];
+    for await (const { event, data } of client().analyses.stream("an_1")) {
+      got.push(`${event} ${"stage" in data && event === "stage" ? data.stage : "status" in data ? data.status : ""}`);
+    }
+    expect(got).toEqual(["status queued", "stage decode", "status running", "end succeeded"]);
+    expect(seen.map(({ headers }) => headers["last-event-id"])).toEqual([undefined, "2", "2"]);
+    expect(seen[0]?.headers["accept"]).toBe("text/event-stream");
+  });
+
+  it("ends the connection when nobody listens any more, and with the signal's reason", async () => {
+    let closed = 0;
+    answers = [
+      (response) => {
+        response.on("close", () => closed++);
+        response.writeHead(200, { "content-type": "text/event-stream" }).write(`id: 1\n${status("queued")}\n`);
+      },
+    ];
+    for await (const _ of client().analyses.stream("an_1")) break;
+    await expect.poll(() => closed).toBe(1);
+    const controller = new AbortController();
+    const listen = async () => {
+      for await (const _ of client().analyses.stream("an_1", { signal: controller.signal })) {
+        controller.abort(new Error("enough"));
+      }
+    };
+    await expect(listen()).rejects.toThrow("enough");
+    await expect.poll(() => closed).toBe(2);
+  });
+
+  it("gives up after maxRetries connections that brought nothing", async () => {
+    answers = [events()];
+    const listen = async () => {
+      for await (const _ of client().analyses.stream("an_1", { maxRetries: 1 })) throw new Error("nothing was sent");
+    };
+    await expect(listen()).rejects.toBeInstanceOf(ConnectionError);
+    expect(seen).toHaveLength(2);
+  });
+});
+
+describe("batches and webhook endpoints", () => {
+  it("use the routes of the API", async () => {
+    const { batches, webhooks, uploads } = client();
+    const batch = { object: "batch", id: "ba_1", status: "running" };
+    answers = [json(202, batch)];
+    await batches.create({ items: [{ image_url: "https://example.com/1.jpg" }] });
+    answers = [json(200, batch), json(200, { ...batch, status: "ended" })];
+    const looks: string[] = [];
+    await batches.wait("ba_1", { progress: ({ status }) => looks.push(status) });
+    expect(looks).toEqual(["running", "ended"]);
+    answers = [json(200, batch)];
+    await batches.cancel("ba_1");
+    answers = [json(200, { object: "list", data: [], next_cursor: null })];
+    await batches.items("ba_1", { limit: 5 });
+    await webhooks.endpoints.deliveries("wh_1", { status: "dead" });
+    answers = [json(202, { object: "webhook_delivery" })];
+    await webhooks.endpoints.redeliver("wh_1", "ev_1");
+    await webhooks.endpoints.test("wh_1");
+    answers = [(response) => response.writeHead(204).end()];
+    await uploads.delete("up_1");
+    expect(seen.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      "POST /v1/batches",
+      "GET /v1/batches/ba_1",
+      "GET /v1/batches/ba_1",
+      "POST /v1/batches/ba_1/cancel",
+      "GET /v1/batches/ba_1/items?limit=5",
+      "GET /v1/webhook-endpoints/wh_1/deliveries?status=dead",
+      "POST /v1/webhook-endpoints/wh_1/deliveries/ev_1/redeliver",
+      "POST /v1/webhook-endpoints/wh_1/test",
+      "DELETE /v1/uploads/up_1",
+    ]);
+    expect(seen.every(({ method, headers }) => (method === "POST") === "idempotency-key" in headers)).toBe(true);
+  });
+});
+
 describe("wait", () => {
   it("asks until the analysis has ended, whatever the end", async () => {
     answers = [json(200, record("queued")), json(200, record("running")), json(200, record("failed"))];
@@ -273,5 +461,10 @@ describe("abort and time-out", () => {
     answers = [() => undefined];
     const { analyses } = client({ timeout: 0.2, maxRetries: 0 });
     await expect(analyses.retrieve("an_1")).rejects.toBeInstanceOf(ConnectionError);
+    // Nor one that begins to answer and never ends.
+    answers = [(response) => response.writeHead(200).write("{")];
+    await expect(analyses.retrieve("an_1")).rejects.toBeInstanceOf(ConnectionError);
+    await expect(analyses.retrieve("an_1", { timeout: 0.1, maxRetries: 1 })).rejects.toThrow("got no answer");
+    expect(seen).toHaveLength(4);
   });
 });

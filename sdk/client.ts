@@ -1,16 +1,21 @@
 import { Analyses } from "./analyses.ts";
+import { Batches } from "./batches.ts";
 import { type Fetch, Transport } from "./transport.ts";
+import { Uploads } from "./uploads.ts";
+import { Webhooks } from "./webhooks.ts";
 
 export interface OmniImlConfig {
   apiKey: string;
   /** Where the service is, such as `http://127.0.0.1:8787`. */
   baseUrl: string;
+  /** For `webhooks.unwrap`: `whsec_…`. */
+  webhookSecret?: string | undefined;
   /** In place of the platform's. */
-  fetch?: Fetch;
-  /** How often a refused request is sent again; default 4. */
-  maxRetries?: number;
+  fetch?: Fetch | undefined;
+  /** How often a request is sent again that failed for a reason that may pass; default 4. */
+  maxRetries?: number | undefined;
   /** Seconds for one try, beyond what it was asked to wait; default 60. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**
@@ -23,10 +28,22 @@ export interface OmniImlConfig {
  */
 export class OmniIml {
   readonly analyses: Analyses;
+  readonly uploads: Uploads;
+  readonly batches: Batches;
+  readonly webhooks: Webhooks;
 
-  constructor({ apiKey, baseUrl, fetch = globalThis.fetch, maxRetries = 4, timeout = 60 }: OmniImlConfig) {
-    this.analyses = new Analyses(
-      new Transport({ apiKey, baseUrl: baseUrl.replace(/\/+$/, ""), fetch, maxRetries, timeout }),
-    );
+  constructor({ apiKey, baseUrl, webhookSecret, fetch, maxRetries = 4, timeout = 60 }: OmniImlConfig) {
+    const transport = new Transport({
+      apiKey,
+      baseUrl: baseUrl.replace(/\/+$/, ""),
+      // Called as a function of its own: browsers' and Workers' fetch refuses to be another object's method.
+      fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
+      maxRetries,
+      timeout,
+    });
+    this.uploads = new Uploads(transport);
+    this.analyses = new Analyses(transport, this.uploads);
+    this.batches = new Batches(transport);
+    this.webhooks = new Webhooks(transport, webhookSecret);
   }
 }

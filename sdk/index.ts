@@ -1,5 +1,9 @@
-export type { Analysis, AnalysisOptions, AnalysisPage, AnalysisSummary, Region } from "@omni-iml/shared/analysis";
-export type { ProblemCode, ProblemDocument } from "@omni-iml/shared/problems";
-export type { CallOptions, CreateParams, ImageInput, ListParams } from "./analyses.ts";
+export type { AnalysisStreamEvent, CreateParams, ListParams } from "./analyses.ts";
 export { OmniIml, type OmniImlConfig } from "./client.ts";
 export * from "./errors.ts";
+export type { ImageInput } from "./image-input.ts";
+export type { Page } from "./page.ts";
+export type * from "./resources.ts";
+export type { CallOptions, Fetch, WriteOptions } from "./transport.ts";
+export type { ListDeliveriesParams } from "./webhook-endpoints.ts";
+export { unwrapWebhook, type WebhookHeaders } from "./webhooks.ts";

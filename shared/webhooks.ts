@@ -145,3 +145,7 @@ export const webhookDeliveryPage = z
   .object({ object: z.literal("list"), data: z.array(webhookDelivery), next_cursor: z.string().nullable() })
   .meta({ id: "WebhookDeliveryPage" });
 export type WebhookDeliveryPage = z.infer<typeof webhookDeliveryPage>;
+
+export const webhookReplay = z
+  .object({ object: z.literal("webhook_replay"), replayed: z.int() })
+  .meta({ id: "WebhookReplay" });

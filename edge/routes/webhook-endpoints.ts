@@ -12,6 +12,7 @@ import {
   webhookEndpoint,
   webhookEndpointChange,
   webhookEndpointList,
+  webhookReplay,
   webhookSecret,
 } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
@@ -189,7 +190,7 @@ const replay = createRoute({
   responses: {
     202: {
       description: "They are on their way again; none are in the answer to a request that only repeats another.",
-      content: json(z.object({ object: z.literal("webhook_replay"), replayed: z.int() }).meta({ id: "WebhookReplay" })),
+      content: json(webhookReplay),
     },
     ...problems("invalid_request", "not_found", "endpoint_disabled", "idempotency_key_reused"),
   },

@@ -1,16 +1,10 @@
 /** `omni-iml admin`: the keys of one's own account, its usage, and, for operators, accounts. */
 import { parseArgs } from "node:util";
-import {
-  account,
-  accountPage,
-  apiKey,
-  apiKeyList,
-  createdAccount,
-  createdApiKey,
-  usage,
-} from "@omni-iml/shared/accounts";
-import type { z } from "zod";
-import type { Transport } from "../transport.ts";
+import { type Resource, readResource } from "../answer.ts";
+import { Page } from "../page.ts";
+import type { Account, AccountPage, ApiKey, ApiKeyList, CreatedAccount, CreatedApiKey, Usage } from "../resources.ts";
+import type { Query, Transport } from "../transport.ts";
+import { table } from "./table.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const adminUsage = `omni-iml admin keys list
@@ -78,7 +72,7 @@ const commands: Readonly<Record<string, Command>> = {
   "keys list": {
     options: [],
     run: async (transport) => {
-      const answer = await call(transport, apiKeyList, "GET", "/v1/api-keys");
+      const answer = await call<ApiKeyList>(transport, "list", "GET", "/v1/api-keys");
       const text = table(
         ["id", "name", "prefix", "scopes", "expires", "last used", "revoked"],
         answer.data.map((key) => [
@@ -98,10 +92,8 @@ const commands: Readonly<Record<string, Command>> = {
     subject: "NAME",
     options: ["scopes", "expires-in"],
     run: async (transport, name, values) => {
-      const answer = await call(transport, createdApiKey, "POST", "/v1/api-keys", {
-        name,
-        scopes: values.scopes?.split(","),
-        expires_in_s: seconds(values["expires-in"]),
+      const answer = await call<CreatedApiKey>(transport, "api_key", "POST", "/v1/api-keys", {
+        json: { name, scopes: values.scopes?.split(","), expires_in_s: seconds(values["expires-in"]) },
       });
       return { answer, text: `${answer.id}\n${answer.key}` };
     },
@@ -110,9 +102,15 @@ const commands: Readonly<Record<string, Command>> = {
     subject: "ID",
     options: ["expire-old-in"],
     run: async (transport, id, values) => {
-      const answer = await call(transport, createdApiKey, "POST", `/v1/api-keys/${encodeURIComponent(id)}/roll`, {
-        expire_old_in_s: seconds(values["expire-old-in"]),
-      });
+      const answer = await call<CreatedApiKey>(
+        transport,
+        "api_key",
+        "POST",
+        `/v1/api-keys/${encodeURIComponent(id)}/roll`,
+        {
+          json: { expire_old_in_s: seconds(values["expire-old-in"]) },
+        },
+      );
       return { answer, text: `${answer.id}\n${answer.key}` };
     },
   },
@@ -120,15 +118,14 @@ const commands: Readonly<Record<string, Command>> = {
     subject: "ID",
     options: [],
     run: async (transport, id) => {
-      const answer = await call(transport, apiKey, "DELETE", `/v1/api-keys/${encodeURIComponent(id)}`);
+      const answer = await call<ApiKey>(transport, "api_key", "DELETE", `/v1/api-keys/${encodeURIComponent(id)}`);
       return { answer, text: `${answer.id} was revoked at ${answer.revoked_at}` };
     },
   },
   usage: {
     options: ["from", "to"],
     run: async (transport, _, { from, to }) => {
-      const query = new URLSearchParams({ ...(from && { from }), ...(to && { to }) });
-      const answer = await call(transport, usage, "GET", `/v1/usage?${query}`);
+      const answer = await call<Usage>(transport, "usage", "GET", "/v1/usage", { query: { from, to } });
       const { month, days } = answer;
       const head = `${month.month}: ${month.used} of ${month.quota} analyses\n`;
       const columns = ["date", "analyses", "succeeded", "failed", "canceled", "cached", "bytes"] as const;
@@ -139,13 +136,11 @@ const commands: Readonly<Record<string, Command>> = {
   "accounts list": {
     options: [],
     run: async (transport) => {
-      const data: z.infer<typeof account>[] = [];
-      for (let cursor: string | null = ""; cursor !== null; ) {
-        const query = new URLSearchParams({ limit: "100", ...(cursor === "" ? {} : { cursor }) });
-        const page: z.infer<typeof accountPage> = await call(transport, accountPage, "GET", `/v1/accounts?${query}`);
-        data.push(...page.data);
-        cursor = page.next_cursor;
-      }
+      const data: Account[] = [];
+      const pages = Page.first<Account>(undefined, (cursor) =>
+        call<AccountPage>(transport, "list", "GET", "/v1/accounts", { query: { limit: 100, cursor } }),
+      );
+      for await (const one of await pages) data.push(one);
       const text = table(
         ["id", "name", "a month", "a minute", "in flight", "disabled"],
         data.map((one) => [
@@ -164,7 +159,9 @@ const commands: Readonly<Record<string, Command>> = {
     subject: "NAME",
     options: limits,
     run: async (transport, name, values) => {
-      const answer = await call(transport, createdAccount, "POST", "/v1/accounts", { name, ...limitsOf(values) });
+      const answer = await call<CreatedAccount>(transport, "account", "POST", "/v1/accounts", {
+        json: { name, ...limitsOf(values) },
+      });
       return { answer, text: `${answer.id}\n${answer.api_key.key}` };
     },
   },
@@ -175,21 +172,22 @@ const commands: Readonly<Record<string, Command>> = {
       if (values.disable && values.enable) throw new UsageError("--disable and --enable exclude each other");
       const disabled = values.disable ? true : values.enable ? false : undefined;
       const change = { ...limitsOf(values), disabled };
-      const answer = await call(transport, account, "PATCH", `/v1/accounts/${encodeURIComponent(id)}`, change);
+      const answer = await call<Account>(transport, "account", "PATCH", `/v1/accounts/${encodeURIComponent(id)}`, {
+        json: change,
+      });
       return { answer, text: `${answer.id} was changed` };
     },
   },
 };
 
-async function call<Schema extends z.ZodType>(
+async function call<Expected extends Resource>(
   transport: Transport,
-  schema: Schema,
+  object: Expected["object"],
   method: "GET" | "POST" | "PATCH" | "DELETE",
   path: string,
-  json?: object,
-): Promise<z.infer<Schema>> {
-  const response = await transport.send({ method, path, ...(json === undefined ? {} : { json }) });
-  return schema.parse(await response.json());
+  more: { json?: object; query?: Query } = {},
+): Promise<Expected> {
+  return readResource<Expected>(await transport.send({ method, path, ...more }), object);
 }
 
 function limitsOf(values: Values) {
@@ -213,18 +211,4 @@ function seconds(duration: string | undefined): number | undefined {
   const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(duration) ?? [];
   if (amount === undefined) throw new UsageError(`${duration} is no time such as 90d, 12h, 30m or 45s`);
   return Number(amount) * (units[unit ?? ""] ?? 1);
-}
-
-/** Columns as wide as their longest cell; `null` is shown as a dash. */
-function table(head: string[], rows: (string | null)[][]): string {
-  const lines = [head, ...rows].map((row) => row.map((cell) => cell ?? "-"));
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }
