@@ -1,9 +1,9 @@
 /** `omni-iml admin`: the keys of one's own account, its usage, and, for operators, accounts. */
-import { parseArgs } from "node:util";
 import { type Resource, readResource } from "../answer.ts";
 import { Page } from "../page.ts";
 import type { Account, AccountPage, ApiKey, ApiKeyList, CreatedAccount, CreatedApiKey, Usage } from "../resources.ts";
 import type { Query, Transport } from "../transport.ts";
+import { parseArguments } from "./arguments.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -31,19 +31,11 @@ const options = {
   enable: { type: "boolean" },
 } as const;
 
-type Values = ReturnType<typeof parse>["values"];
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
+type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
 
 /** Runs the command and answers what there is to print. Throws {@link UsageError} and what {@link Transport} throws. */
 export async function admin(args: string[], transport: Transport): Promise<string> {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseArguments(args, options);
   const [room, action, subject, ...more] = positionals;
   const command = room === "usage" ? room : `${room} ${action}`;
   const known = commands[command];

@@ -1,0 +1,33 @@
+/** How far it is, in one line at the foot of a terminal; elsewhere nothing is written. */
+
+const width = 24;
+
+export class ProgressBar {
+  readonly #out: NodeJS.WriteStream;
+  readonly #total: number;
+  #done = 0;
+
+  constructor(total: number, out: NodeJS.WriteStream = process.stderr) {
+    this.#total = total;
+    this.#out = out;
+  }
+
+  /** `text` says what is going on right now. */
+  show(text: string): void {
+    if (!this.#out.isTTY) return;
+    const filled = Math.round((width * this.#done) / Math.max(1, this.#total));
+    const bar = "█".repeat(filled) + "░".repeat(width - filled);
+    const line = `${bar} ${this.#done}/${this.#total}  ${text}`;
+    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(20, this.#out.columns - 1))}`);
+  }
+
+  step(text: string): void {
+    this.#done++;
+    this.show(text);
+  }
+
+  /** Takes the line away, so that something else can be written in its place. */
+  clear(): void {
+    if (this.#out.isTTY) this.#out.write("\r\x1b[K");
+  }
+}
