@@ -3,7 +3,8 @@
 python -m calibrate --onnx DRAFT/omni-iml.onnx --val SET [SET …] --out policy.json [--diagram reliability.png]
 
 The graph must be exported without --shift. Each SET is a folder of whole images (index.csv, images, masks) or of
-validation shards (`forge.write --split val`); both kinds count by the image. One pass over the images, then:
+validation shards (`forge.write --split val`); both kinds count by the image. Images arrive re-saved and shrunk, so each
+is examined under one of the conditions of the evaluation, in turn. One pass over the images, then:
 the view's size and weight and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5
 (export --shift), the image score's features and weights, the verdicts' thresholds. Nothing of the development set is
 read.
@@ -11,8 +12,10 @@ read.
 
 import argparse
 import csv
+import itertools
 import json
 import pathlib
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +25,7 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from export import POLICY
+from omni_iml.conditions import CONDITIONS, under
 from omni_iml.inference import FEATURES, Decoded, Found, Session, analyse, decode, features, logit, whole
 from omni_iml.metrics import auc, auc_of_counts, f1_by_threshold, histogram_counts, true_positive_rate
 from omni_iml.model import DOMAINS
@@ -238,9 +242,13 @@ def main() -> None:
     args = parser.parse_args()
     pipeline = POLICY["pipeline"] | {"tile": args.tile, "overlap": args.overlap}
     session = Session(args.onnx, args.threads)
-    examined = [
-        examine(session, *one, pipeline) for folder in args.val for one in images(pathlib.Path(folder), args.every)
-    ]
+    examined, begun = [], time.monotonic()
+    turn = itertools.cycle(CONDITIONS)
+    for folder in args.val:
+        for domain, image, mask in images(pathlib.Path(folder), args.every):
+            examined.append(examine(session, domain, *under(image, mask, next(turn)), pipeline))
+            if len(examined) % 200 == 0:
+                print(f"{len(examined)} images, {time.monotonic() - begun:.0f} s", flush=True)
     policy, shift, score, label = choose(examined, pipeline)
     rows = reliability(score, label)
     print("reliability (mean score, share manipulated, count):", *rows, sep="\n  ")
