@@ -92,7 +92,7 @@ async function analysed(
   bar: ProgressBar,
   signal: AbortSignal,
 ): Promise<Analysis> {
-  bar.show(`${target.input}: sending`);
+  bar.show(`sending  ${target.input}`);
   const created = await client.analyses.create(
     { ...(await target.image()), options: { threshold }, wait: 0 },
     { signal },
@@ -103,7 +103,7 @@ async function analysed(
       if (event === "end") return data;
       if (event === "stage") {
         const share = data.progress === null ? "" : ` ${Math.round(100 * data.progress)} %`;
-        bar.show(`${target.input}: ${data.stage}${share}`);
+        bar.show(`${data.stage}${share}  ${target.input}`);
       }
     }
     return await client.analyses.retrieve(created.id, { signal });

@@ -1,13 +1,22 @@
 /** How far it is, in one line at the foot of a terminal; elsewhere nothing is written. */
 
 const width = 24;
+/** Of terminals that do not tell theirs. */
+const usualColumns = 80;
+
+/** As much of a stream as is needed here. */
+export interface Terminal {
+  isTTY?: boolean;
+  columns?: number;
+  write(text: string): unknown;
+}
 
 export class ProgressBar {
-  readonly #out: NodeJS.WriteStream;
+  readonly #out: Terminal;
   readonly #total: number;
   #done = 0;
 
-  constructor(total: number, out: NodeJS.WriteStream = process.stderr) {
+  constructor(total: number, out: Terminal = process.stderr) {
     this.#total = total;
     this.#out = out;
   }
@@ -18,7 +27,8 @@ export class ProgressBar {
     const filled = Math.round((width * this.#done) / Math.max(1, this.#total));
     const bar = "█".repeat(filled) + "░".repeat(width - filled);
     const line = `${bar} ${this.#done}/${this.#total}  ${text}`;
-    this.#out.write(`\r\x1b[K${line.slice(0, Math.max(20, this.#out.columns - 1))}`);
+    // One column less: a full line would wrap, and could not be taken away again.
+    this.#out.write(`\r\x1b[K${line.slice(0, (this.#out.columns || usualColumns) - 1)}`);
   }
 
   step(text: string): void {
