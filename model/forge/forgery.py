@@ -14,7 +14,10 @@ from .pool import Photo, Pool, Record
 
 @dataclass(frozen=True)
 class Forgery:
-    """A manipulated frame. pixels uint8 [h,w,3]; mask bool [h,w]; operations in the order they were done."""
+    """A manipulated frame. pixels uint8 [h,w,3]; mask bool [h,w]; operations in the order they were done.
+
+    origin: bool [h,w], where in the same frame copied pixels came from; None where none did.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
@@ -22,6 +25,7 @@ class Forgery:
     operations: tuple[str, ...] = ()
     donor: str = ""
     donor_history: tuple[str, ...] = ()
+    origin: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from .regions import (
 
 KINDS = {"splice": 0.42, "copy_move": 0.23, "removal": 0.16, "local_edit": 0.11, "generated": 0.08}
 HABITS = USUAL
-BACKDROP_SHARE = 0.09
+BACKDROP_SHARE = 0.16
 OBJECT_SHARE = 0.65  # of regions inside one photo: forgers copy and remove things, not blobs
 LEAST_CHANGE = {"splice": 5.0, "copy_move": 5.0, "removal": 2.5, "local_edit": 1.6, "generated": 1.2}
 
@@ -40,7 +40,7 @@ def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str 
     regions = int(rng.choice([1, 2, 3], p=[0.78, 0.16, 0.06]))
     frame, mask = window.pixels, np.zeros(window.pixels.shape[:2], bool)
     operations: list[str] = []
-    donor, donor_history = "", ()
+    donor, donor_history, origin = "", (), None
     for _ in range(regions):
         try:
             piece = _FORGERS[kind](window, frame, mask, bench, rng)
@@ -56,7 +56,9 @@ def forge(window: Window, bench: Workbench, rng: np.random.Generator, kind: str 
         frame, mask = piece.pixels, mask | piece.mask
         operations += piece.operations
         donor, donor_history = piece.donor or donor, piece.donor_history or donor_history
-    return Forgery(frame, mask, kind, tuple(operations), donor, donor_history)
+        if piece.origin is not None:
+            origin = piece.origin if origin is None else origin | piece.origin
+    return Forgery(frame, mask, kind, tuple(operations), donor, donor_history, origin)
 
 
 def photo(bench: Workbench, rng: np.random.Generator, size: int) -> Photo:
@@ -397,9 +399,13 @@ def copy_move(
             gain, lift = float(rng.uniform(0.9, 1.1)), float(rng.uniform(-8, 8))
             patch = np.clip(patch * gain + lift + 0.5, 0, 255).astype(np.uint8)
         x, y = int(rng.integers(0, width - patch.shape[1] + 1)), int(rng.integers(0, height - patch.shape[0] + 1))
-        if rng.random() < 0.5:
+        where = rng.random()
+        if where < 0.35:
             x, y = _position(rng, frame, patch, alpha)
-        elif rng.random() < 0.3:  # cloning tools are mostly used close by and on the same height
+        elif where < 0.65:  # within reach of the original, so that one crop can show both
+            x = int(np.clip(x0 + rng.uniform(-0.4, 0.4) * width, 0, width - patch.shape[1]))
+            y = int(np.clip(y0 + rng.uniform(-0.4, 0.4) * height, 0, height - patch.shape[0]))
+        elif where < 0.8:  # cloning tools are mostly used close by and on the same height
             y = int(np.clip(y0 + rng.normal(0, 4), 0, height - patch.shape[0]))
         pixels, target, done = paste(frame, patch, alpha, rng, seamless_share=0.08, at=(x, y), colour_share=0.15)
         if (target & mask).sum() > 0.25 * mask.sum():
@@ -407,7 +413,7 @@ def copy_move(
         if visible_change(frame, pixels, target) < LEAST_CHANGE["copy_move"]:
             continue
         moved = f"moved {x - x0:+d},{y - y0:+d}, scale {scale:.2f}, rotation {angle:.0f}°{', mirrored' if flip else ''}"
-        return Forgery(pixels, target, "copy_move", (moved, *done))
+        return Forgery(pixels, target, "copy_move", (moved, *done), origin=mask)
     raise Unforgeable("no place for a copy")
 
 

@@ -16,7 +16,7 @@ from . import document, face, natural, scene_text
 from .forgery import GROUP, Forgery, Unforgeable, Workbench
 from .histories import Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, resize_mask, unshifted
 from .pool import Photo, Pool, Window, cut_window, resize
-from .regions import component_boxes
+from .regions import bounds, component_boxes, object_mask
 from .variation import Variation, draw_variation
 
 DOMAINS = ("natural", "document", "face", "scene_text")
@@ -28,6 +28,9 @@ LARGEST_ASPECT = 1.3  # of a whole-image view, which is squeezed into a square
 LARGEST_MASK = 0.7  # of a sample: more, and "manipulated" and "background" change places
 FORGERS = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
 ATTEMPTS = 24
+BOTH_SHOWN = 0.8  # of the crops of a copy, where they can: original and copy, or there is nothing to compare
+AROUND_THINGS = 0.5  # of untouched photographs, as forged ones are cut around what was pasted
+AS_IT_CAME = 0.25  # of untouched samples: no save but the photo's own before the last one
 DULL = 22.0  # grey levels of standard deviation: windows below are drawn again
 
 
@@ -145,13 +148,30 @@ class Forger:
                 if kind == "authentic":
                     return [self._rendered(rng, plan, untouched, untouched.mask) for _ in renderings]
                 forgery = FORGERS[domain].forge(window, bench, rng, wanted)
-                # The untouched twin shows the same place, so that no place is a sign of forgery.
                 return [
-                    self._rendered(rng, plan, forgery if forged else untouched, forgery.mask) for forged in renderings
+                    self._rendered(rng, plan, forgery, forgery.mask)
+                    if forged
+                    else self._untouched(rng, plan, window, untouched, forgery.mask)
+                    for forged in renderings
                 ]
             except Unforgeable:
                 continue
         raise RuntimeError(f"{ATTEMPTS} attempts gave no {domain} {kind or 'sample'} of {self.size} px")
+
+    def _untouched(
+        self, rng: np.random.Generator, plan: Plan, window: Window, untouched: Forgery, place: np.ndarray
+    ) -> Sample:
+        """The composite's twin without the forgery, cut around the same `place` so that no place is a sign of it.
+
+        Or around a thing that the photograph has always shown, so that a thing is no sign of it either.
+        """
+        if plan.photo.domain == "natural" and rng.random() < AROUND_THINGS:
+            thing = object_mask(rng, plan.photo.reduced())
+            place = place if thing is None else window.part_of(thing)
+        if plan.life.margin == (0, 0) and rng.random() < AS_IT_CAME:
+            plan = replace(plan, life=replace(plan.life, noise=0.0, steps=()))
+            untouched = replace(untouched, pixels=plan.window().pixels)
+        return self._rendered(rng, plan, untouched, place)
 
     def plan(self, rng: np.random.Generator, bench: Workbench, domain: str, view: bool) -> Plan:
         """Draw photo, window and prior history."""
@@ -196,8 +216,13 @@ class Forger:
         x, y = _placed(rng, photo, width / scale, height / scale)
         return Plan(photo, x, y, width, height, scale, variation, life, True)
 
-    def rendering(self, rng: np.random.Generator, plan: Plan, place: np.ndarray) -> Rendering:
-        """Draw an afterlife and the part of the frame it is of: somewhere around a pixel of `place` bool [h,w]."""
+    def rendering(
+        self, rng: np.random.Generator, plan: Plan, place: np.ndarray, origin: np.ndarray | None = None
+    ) -> Rendering:
+        """Draw an afterlife and the part of the frame it is of: somewhere around a pixel of `place` bool [h,w].
+
+        With `origin` bool [h,w] mostly the part that shows all of both, where there is one.
+        """
         (height, width), size = place.shape, self.size
         after = draw_afterlife(rng, self.book, width - size, height - size, FORGERS[plan.photo.domain].HABITS)
         cut_x, cut_y = after.margin
@@ -213,7 +238,10 @@ class Forger:
             part_w = min(width, int(np.ceil(part_w / after.factor)) + 1)
             part_h = min(height, int(np.ceil(part_h / after.factor)) + 1)
         rows, columns = np.nonzero(place)
-        if len(rows):
+        both = self._both(rng, place, origin, part_w, part_h) if origin is not None else None
+        if both is not None:
+            x, y = both
+        elif len(rows):
             chosen = int(rng.integers(len(rows)))
             y = int(rows[chosen] - rng.uniform(0.1, 0.9) * part_h)
             x = int(columns[chosen] - rng.uniform(0.1, 0.9) * part_w)
@@ -223,11 +251,22 @@ class Forger:
         x, y = int(np.clip(x, 0, width - part_w)) // 8 * 8, int(np.clip(y, 0, height - part_h)) // 8 * 8
         return Rendering(x, y, part_w, part_h, after, size, size)
 
+    @staticmethod
+    def _both(
+        rng: np.random.Generator, place: np.ndarray, origin: np.ndarray, width: int, height: int
+    ) -> tuple[int, int] | None:
+        """A corner (x, y) of a part of the frame that shows all of `place` and of `origin`, both bool [h,w]."""
+        x0, y0, x1, y1 = bounds(place | origin)
+        if rng.random() >= BOTH_SHOWN or x1 - x0 > width - 8 or y1 - y0 > height - 8:
+            return None
+        # Corners move up to 7 px towards the origin of coordinates afterwards, on to the block grid.
+        return int(rng.integers(max(0, x1 - width + 7), x0 + 1)), int(rng.integers(max(0, y1 - height + 7), y0 + 1))
+
     def _rendered(self, rng: np.random.Generator, plan: Plan, forgery: Forgery, place: np.ndarray) -> Sample:
         """The composite under a rendering that shows enough of it."""
         for _ in range(4):
             try:
-                return self.render(plan, forgery, self.rendering(rng, plan, place))
+                return self.render(plan, forgery, self.rendering(rng, plan, place, forgery.origin))
             except Unforgeable:
                 continue
         raise Unforgeable("no rendering shows the forgery")

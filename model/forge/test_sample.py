@@ -173,3 +173,27 @@ def test_crops_keep_the_block_grid_of_the_frame(forger: Forger) -> None:
 def test_other_sizes(pool_folder, size: int) -> None:
     for sample in Forger(Pool(pool_folder, "all"), size).shard(1, 0, 6):
         assert sample.pixels.shape == (size, size, 3) and sample.mask.shape == (size, size)
+
+
+def test_original_and_copy_are_shown_together() -> None:
+    place, origin = np.zeros((400, 500), bool), np.zeros((400, 500), bool)
+    place[40:60, 30:80], origin[150:180, 200:240] = True, True
+    rng = np.random.default_rng(0)
+    corners = [Forger._both(rng, place, origin, 256, 256) for _ in range(200)]
+    shown = [corner for corner in corners if corner is not None]
+    assert 0.7 < len(shown) / len(corners) < 0.9
+    for x, y in shown:
+        x, y = x // 8 * 8, y // 8 * 8
+        assert x <= 30 and y <= 40 and 240 <= x + 256 and 180 <= y + 256
+    assert all(Forger._both(rng, place, origin, 200, 256) is None for _ in range(20))
+
+
+def test_untouched_samples_are_sometimes_saved_but_once(forger: Forger) -> None:
+    freed = []
+    for index in range(5):
+        samples = forger.shard(7, index, 60)
+        for forged, _, untouched in zip(samples[::3], samples[1::3], samples[2::3], strict=True):
+            assert untouched.kind == "authentic"
+            if forged.annotation["history"]:
+                freed.append(not untouched.annotation["history"])
+    assert 0.1 < np.mean(freed) < 0.35
