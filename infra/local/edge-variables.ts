@@ -18,15 +18,21 @@ const replaceable = [
 ] as const;
 
 export function edgeVariables(
-  parts: { baseUrl: string; runnerUrl: string; runnerSecret: string; egressUrl: string; egressSecret: string },
+  parts: {
+    runnerUrls: readonly string[];
+    runnerSecret: string;
+    egressUrl: string;
+    egressSecret: string;
+    storageEndpoint: string;
+  },
   environment: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> {
   const variables: Record<string, string> = {
-    RUNNER_URLS: parts.runnerUrl,
+    RUNNER_URLS: parts.runnerUrls.join(","),
     RUNNER_SECRET: parts.runnerSecret,
     EGRESS_PROXY_URL: parts.egressUrl,
     EGRESS_PROXY_SECRET: parts.egressSecret,
-    S3_ENDPOINT: `${parts.baseUrl}/cdn-cgi/local/r2/s3`,
+    S3_ENDPOINT: parts.storageEndpoint,
     S3_ACCESS_KEY_ID: s3Credentials.accessKeyId,
     S3_SECRET_ACCESS_KEY: s3Credentials.secretAccessKey,
   };

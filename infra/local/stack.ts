@@ -34,6 +34,10 @@ export interface StackConfig {
   state: StateFolder;
   /** Takes one line about a child that died. */
   report: (line: string) => void;
+  /** Base addresses of runners that run already, with the secret of `state`; without them one is started here. */
+  runners?: readonly string[];
+  /** Where clients and runners reach the storage, if not directly. */
+  storageEndpoint?: string;
 }
 
 export class LocalStack {
@@ -57,6 +61,11 @@ export class LocalStack {
     return this.#runnerUrl;
   }
 
+  /** The process groups of the stack that run now, by name: `edge`, `egress-proxy`, `gpu-runner`. */
+  get processGroups(): ReadonlyMap<string, number> {
+    return new Map(this.#processes.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid] as const])));
+  }
+
   /** Ready to analyse when it resolves; answers the key of the local account. Throws {@link StartupError}. */
   async start(): Promise<{ apiKey: string }> {
     const { port, state } = this.#config;
@@ -66,11 +75,11 @@ export class LocalStack {
     const secrets = await state.secrets(newLocalAccount);
 
     // The runner warms its model while the database is made ready.
-    const runner = await this.#startRunner(secrets);
+    const runner = this.#config.runners === undefined ? await this.#startRunner(secrets) : null;
     const egress = await this.#startEgressProxy();
     await step("database", () => this.#prepareDatabase(secrets));
     const edge = await this.#startEdge(secrets);
-    await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
+    if (runner) await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
     await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));
     await step("edge worker", () => this.#ready(edge, `${this.baseUrl}/readyz`));
     return { apiKey: secrets.api_key };
@@ -132,11 +141,11 @@ export class LocalStack {
     const { port, state } = this.#config;
     state.writeEdgeEnvironment(
       edgeVariables({
-        baseUrl: this.baseUrl,
-        runnerUrl: this.#runnerUrl,
+        runnerUrls: this.#config.runners ?? [this.#runnerUrl],
         runnerSecret: secrets.runner_secret,
         egressUrl: this.#egress.url,
         egressSecret: this.#egress.secret,
+        storageEndpoint: this.#config.storageEndpoint ?? `${this.baseUrl}/cdn-cgi/local/r2/s3`,
       }),
     );
     const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", String(await freePort())];
