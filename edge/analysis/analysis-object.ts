@@ -14,6 +14,7 @@ import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
 import { count, handOnSoon } from "../telemetry/metrics.ts";
+import { Waiters } from "../waiters.ts";
 import { announce } from "../webhooks/announce.ts";
 import { endOf } from "../webhooks/event.ts";
 import { updateIndex } from "./index-table.ts";
@@ -37,7 +38,7 @@ export interface AnalysisErasure {
 export class AnalysisObject extends DurableObject<Environment> {
   readonly #settings = settings(this.env);
   readonly #ledger = new Ledger(this.ctx.storage, this.#settings);
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
   /** The attempt under way in this process, if any. */
   #attempt: { abort: AbortController; over: Promise<void> } | null = null;
 
@@ -70,7 +71,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       const snapshot = this.read(account);
       const left = until - Date.now();
       if (snapshot === null || hasEnded(snapshot.status) || left <= 0) return snapshot;
-      await this.#news(left);
+      await this.#waiters.news(left);
     }
   }
 
@@ -90,7 +91,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       const events = this.#ledger.events(sequence);
       const left = until - Date.now();
       if (events.length > 0 || hasEnded(snapshot.status) || left <= 0) return { events, snapshot };
-      await this.#news(left);
+      await this.#waiters.news(left);
     }
   }
 
@@ -102,7 +103,7 @@ export class AnalysisObject extends DurableObject<Environment> {
     const abort = new AbortController();
     const over = this.#work(claim, abort.signal).finally(() => {
       if (this.#attempt?.abort === abort) this.#attempt = null;
-      this.#wake();
+      this.#waiters.wake();
     });
     this.#attempt = { abort, over };
     this.ctx.waitUntil(over);
@@ -183,7 +184,7 @@ export class AnalysisObject extends DurableObject<Environment> {
     lease: () => {
       this.#attempt?.abort.abort();
       this.#ledger.loseLease(Date.now());
-      this.#wake();
+      this.#waiters.wake();
     },
     deadline: () => {
       this.#ledger.passDeadline(Date.now());
@@ -254,24 +255,7 @@ export class AnalysisObject extends DurableObject<Environment> {
   /** Stops a runner call that nobody needs any more and lets everybody who waits know. */
   #afterEnd(): void {
     if (hasEnded(this.#ledger.read().status)) this.#attempt?.abort.abort();
-    this.#wake();
-  }
-
-  /** Resolves when something has changed, at the latest after `milliseconds`. */
-  #news(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timeout);
-        this.#waiters.delete(wake);
-        resolve();
-      };
-      const timeout = setTimeout(wake, milliseconds);
-      this.#waiters.add(wake);
-    });
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#waiters]) wake();
+    this.#waiters.wake();
   }
 
   /** One attempt, from the claim to its end. Never throws. */
@@ -338,7 +322,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       if (!this.#ledger.holds(claim)) return;
       if (line.type === "stage") {
         this.#ledger.stage(claim, line, Date.now());
-        this.#wake();
+        this.#waiters.wake();
         // Its PUT addresses are dead by now, so it cannot succeed any more.
         if (Date.now() > until) throw new Problem("deadline_exceeded", "The attempt took too long.");
         continue;

@@ -13,6 +13,7 @@ import { Problem, type ProblemDocument, problemDocument } from "@omni-iml/shared
 import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
 import type { Settings } from "../environment.ts";
+import { hasTable } from "../storage/tables.ts";
 import { Timers } from "../storage/timers.ts";
 import { type AnalysisInput, type AnalysisSnapshot, hasEnded, type StoredFiles } from "./snapshot.ts";
 
@@ -214,10 +215,9 @@ export class Ledger {
     if (this.exists()) this.#addColumns();
   }
 
-  /** Whether the analysis exists. Asking must not create tables: anybody can ask for any id. */
+  /** Whether the analysis exists. */
   exists(): boolean {
-    const tables = this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'record'");
-    return tables.toArray().length > 0;
+    return hasTable(this.#storage.sql, "record");
   }
 
   /** Creates the record unless it is there already (a repeated call). `queued`: the first dispatch is the queue's. */

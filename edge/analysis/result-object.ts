@@ -11,6 +11,7 @@ import { resultLine } from "@omni-iml/shared/inference";
 import type { Environment } from "../environment.ts";
 import { log } from "../log.ts";
 import { sweep } from "../storage/objects.ts";
+import { hasTable } from "../storage/tables.ts";
 import { Timers } from "../storage/timers.ts";
 import type { StoredFiles } from "./snapshot.ts";
 
@@ -209,8 +210,7 @@ export class ResultObject extends DurableObject<Environment> {
   }
 
   #find(): Row | undefined {
-    const tables = this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'result'");
-    if (tables.toArray().length === 0) return undefined;
+    if (!hasTable(this.ctx.storage.sql, "result")) return undefined;
     return this.ctx.storage.sql.exec<Row>("SELECT * FROM result").toArray()[0];
   }
 

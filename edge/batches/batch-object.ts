@@ -16,6 +16,7 @@ import type { AccountLimits } from "../accounts/authenticate.ts";
 import { type Environment, settings } from "../environment.ts";
 import { accept } from "../intake/accept.ts";
 import { log } from "../log.ts";
+import { hasTable } from "../storage/tables.ts";
 import { Timers } from "../storage/timers.ts";
 import { announce } from "../webhooks/announce.ts";
 import { completionOf } from "../webhooks/event.ts";
@@ -438,10 +439,8 @@ export class BatchObject extends DurableObject<Environment> {
     this.#timers.arm();
   }
 
-  /** Asking must not create tables: anybody can ask for any id. */
   #find(): Row | null {
-    const tables = this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'batch'");
-    if (tables.toArray().length === 0) return null;
+    if (!hasTable(this.ctx.storage.sql, "batch")) return null;
     return this.ctx.storage.sql.exec<Row>("SELECT * FROM batch").toArray()[0] ?? null;
   }
 

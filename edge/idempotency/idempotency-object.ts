@@ -7,6 +7,8 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Environment } from "../environment.ts";
+import { hasTable } from "../storage/tables.ts";
+import { Waiters } from "../waiters.ts";
 
 export type Turn =
   /** Create it under `id`. `again`: somebody may have done so already. */
@@ -27,7 +29,7 @@ const lifetime = 24 * 3600 * 1000;
 const lease = 180_000;
 
 export class IdempotencyObject extends DurableObject<Environment> {
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Waiters();
 
   /** Whose turn it is to answer a request with this payload, which would create `id`. Waits for a leader at work. */
   async begin(payload: string, id: string): Promise<Turn> {
@@ -47,26 +49,26 @@ export class IdempotencyObject extends DurableObject<Environment> {
         this.ctx.storage.sql.exec("UPDATE key SET lease_until = ?", now + lease);
         return { kind: "lead", id: row.id, again: true };
       }
-      await this.#news(row.lease_until - now);
+      await this.#waiters.news(row.lease_until - now);
     }
   }
 
   /** It has been created: whoever comes is told so. */
   complete(id: string): void {
     if (this.#row(Date.now())?.id === id) this.ctx.storage.sql.exec("UPDATE key SET done = 1");
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The leader broke off, and what it has created is not known: whoever is next goes on with the same id. */
   handOn(id: string): void {
     if (this.#row(Date.now())?.id === id) this.ctx.storage.sql.exec("UPDATE key SET lease_until = 0 WHERE done = 0");
-    this.#wake();
+    this.#waiters.wake();
   }
 
   /** The key is free again, because nothing was created under it or because that is gone. */
   async free(id: string): Promise<void> {
     if (this.#row(Date.now())?.id === id) await this.#clear();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   override async alarm(): Promise<void> {
@@ -81,28 +83,11 @@ export class IdempotencyObject extends DurableObject<Environment> {
   }
 
   #row(now: number): Row | null {
-    const tables = this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'key'");
-    if (tables.toArray().length === 0) return null;
+    if (!hasTable(this.ctx.storage.sql, "key")) return null;
     const row = this.ctx.storage.sql.exec<Row>("SELECT * FROM key").toArray()[0];
     if (row === undefined || row.expires_at > now) return row ?? null;
     // An alarm may be late, what it stands for must not be.
     this.ctx.storage.sql.exec("DELETE FROM key");
     return null;
-  }
-
-  #news(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timeout);
-        this.#waiters.delete(wake);
-        resolve();
-      };
-      const timeout = setTimeout(wake, milliseconds);
-      this.#waiters.add(wake);
-    });
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#waiters]) wake();
   }
 }

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { log } from "../log.ts";
 import type { App } from "../middleware/app-types.ts";
+import { invalidField } from "../middleware/problem-response.ts";
 import { sha256Hex } from "../storage/digest.ts";
 
 /** For the description of every route that creates. */
@@ -43,8 +44,7 @@ export async function once<Created>(
 ): Promise<{ id: string; created: Created | null }> {
   const header = idempotencyHeader.safeParse({ "idempotency-key": context.req.header("idempotency-key") });
   if (!header.success) {
-    const errors = [{ path: "idempotency-key", message: header.error.issues[0]?.message ?? "is not valid" }];
-    throw new Problem("invalid_request", `idempotency-key: ${errors[0]?.message}`, { errors });
+    throw invalidField("idempotency-key", header.error.issues[0]?.message ?? "is not valid");
   }
   const sent = header.data["idempotency-key"];
   if (sent === undefined) {

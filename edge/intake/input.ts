@@ -16,7 +16,7 @@ export type Source =
 
 /** Enough of a file to tell what it is. */
 const headBytes = 512;
-const longestFilename = 255;
+export const longestFilename = 255;
 
 /** Stores the input of `analysis`. Throws a Problem if there is none that can be analysed; nothing is stored then. */
 export function storeInput(

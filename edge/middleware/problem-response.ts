@@ -6,6 +6,11 @@ import type { ZodError } from "zod";
 import { log } from "../log.ts";
 import type { App } from "./app-types.ts";
 
+/** A Problem for one field, named by its path, that is not as it must be. */
+export function invalidField(path: string, message: string, cause?: unknown): Problem {
+  return new Problem("invalid_request", `${path}: ${message}`, { errors: [{ path, message }], cause });
+}
+
 /** A Problem for input that does not fit its schema, naming every field. */
 export function invalidRequest(error: ZodError, where: string): Problem {
   const errors = error.issues.flatMap((issue) => complaints(issue, where));

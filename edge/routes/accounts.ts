@@ -16,9 +16,8 @@ import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireOperator, requireScope } from "../middleware/authentication.ts";
 import { problems, security } from "./documentation.ts";
-import { hashOf, json, smallBody } from "./json.ts";
+import { hashOf, json, noQuery, smallBody } from "./json.ts";
 
-const noQuery = z.strictObject({});
 const accountPath = z.strictObject({ id: idSchema("account") });
 const admin = requireScope("admin");
 

@@ -25,21 +25,20 @@ import { log } from "../log.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { readPreference } from "../middleware/prefer.ts";
-import { sha256Hex } from "../storage/digest.ts";
 import { reserveInBand } from "../storage/in-band-budget.ts";
 import { checkWebhookAddress } from "../webhooks/address.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
+import { hashOf, json, nextLink, noQuery } from "./json.ts";
 import { declaredLength, memoryFor, payloadHash, readSubmission } from "./submission.ts";
 
-const noQuery = z.strictObject({});
 const prefer = z.object({
   prefer: z
     .string()
     .optional()
     .meta({ description: "`wait=N` holds the answer until the analysis has ended, N up to 60 seconds." }),
 });
-const resource = { "application/json": { schema: analysis } };
+const resource = json(analysis);
 
 const imageBytes = z.string().meta({ format: "binary" });
 
@@ -135,7 +134,7 @@ const list = createRoute({
   responses: {
     200: {
       description: "A page; the Link header has the address of the next one.",
-      content: { "application/json": { schema: analysisPage } },
+      content: json(analysisPage),
     },
     ...problems("invalid_request"),
   },
@@ -176,7 +175,7 @@ const feedback = createRoute({
     params: analysisPath,
     query: noQuery,
     headers: idempotencyHeader,
-    body: { required: true, content: { "application/json": { schema: newFeedback } } },
+    body: { required: true, content: json(newFeedback) },
   },
   middleware: requireScope("write"),
   responses: {
@@ -195,7 +194,7 @@ const erasureOf = createRoute({
   request: { params: analysisPath, query: noQuery },
   middleware: requireScope("read"),
   responses: {
-    200: { description: "The erasure.", content: { "application/json": { schema: erasure } } },
+    200: { description: "The erasure.", content: json(erasure) },
     ...problems("invalid_request", "not_found"),
   },
 });
@@ -250,12 +249,7 @@ export function registerAnalyses(app: OpenAPIHono<App>): void {
   app.openapi(list, async (context) => {
     const { limit, cursor, status } = context.req.valid("query");
     const page = await listAnalyses(context.env.DATABASE, context.get("caller").account, { limit, cursor, status });
-    if (page.next_cursor !== null) {
-      const next = new URL(context.req.url);
-      next.searchParams.set("cursor", page.next_cursor);
-      context.header("link", `<${next.pathname}${next.search}>; rel="next"`);
-    }
-    return context.json(page, 200);
+    return context.json(page, 200, nextLink(context.req.url, page.next_cursor));
   });
 
   app.openapi(read, async (context) => {
@@ -289,7 +283,7 @@ export function registerAnalyses(app: OpenAPIHono<App>): void {
     const sent = context.req.valid("json");
     const { created } = await once(
       context,
-      await sha256Hex(JSON.stringify(sent)),
+      await hashOf(sent),
       () => id,
       async () => {
         return found(id, await object(context.env, id).note(account, sent));

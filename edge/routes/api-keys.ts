@@ -8,9 +8,8 @@ import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { problems, security } from "./documentation.ts";
-import { hashOf, json, optionalBody, smallBody } from "./json.ts";
+import { hashOf, json, noQuery, optionalBody, smallBody } from "./json.ts";
 
-const noQuery = z.strictObject({});
 const keyPath = z.strictObject({ id: idSchema("apiKey") });
 const admin = requireScope("admin");
 

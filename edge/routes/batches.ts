@@ -11,13 +11,12 @@ import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { jsonBody } from "../middleware/json-body.ts";
-import { sha256Hex } from "../storage/digest.ts";
 import { checkWebhookAddress } from "../webhooks/address.ts";
 import { problems, security } from "./documentation.ts";
+import { hashOf, json, nextLink, noQuery } from "./json.ts";
 
-const noQuery = z.strictObject({});
 const batchPath = z.strictObject({ id: idSchema("batch") });
-const resource = { "application/json": { schema: batch } };
+const resource = json(batch);
 /** A thousand items with addresses, options and a few labels each; the object takes them in one message. */
 const longestBody = 4 * 1024 * 1024;
 
@@ -32,7 +31,7 @@ const create = createRoute({
   request: {
     query: noQuery,
     headers: idempotencyHeader,
-    body: { required: true, content: { "application/json": { schema: newBatch } } },
+    body: { required: true, content: json(newBatch) },
   },
   middleware: [requireScope("write"), jsonBody(longestBody)] as const,
   responses: {
@@ -70,7 +69,7 @@ const items = createRoute({
   responses: {
     200: {
       description: "A page; the Link header has the address of the next one.",
-      content: { "application/json": { schema: batchItemPage } },
+      content: json(batchItemPage),
     },
     ...problems("invalid_request", "not_found", "gone"),
   },
@@ -132,7 +131,7 @@ export function registerBatches(app: OpenAPIHono<App>): void {
         metadata: item.metadata ?? {},
       })),
     };
-    const payload = await sha256Hex(JSON.stringify(sent));
+    const payload = await hashOf(sent);
     const { id, created } = await once(
       context,
       payload,
@@ -161,12 +160,7 @@ export function registerBatches(app: OpenAPIHono<App>): void {
     const data = rows.slice(0, limit).map((item) => ({ object: "batch_item" as const, ...item }));
     const last = data.at(-1);
     const next = rows.length > limit && last ? String(last.index) : null;
-    if (next !== null) {
-      const address = new URL(context.req.url);
-      address.searchParams.set("cursor", next);
-      context.header("link", `<${address.pathname}${address.search}>; rel="next"`);
-    }
-    return context.json({ object: "list" as const, data, next_cursor: next }, 200);
+    return context.json({ object: "list" as const, data, next_cursor: next }, 200, nextLink(context.req.url, next));
   });
 
   app.openapi(cancel, async (context) => {

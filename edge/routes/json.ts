@@ -1,9 +1,12 @@
-/** What routes share that take JSON and give JSON. */
+/** What routes share: queries, JSON in and out, pages. */
 import { createMiddleware } from "hono/factory";
-import type { z } from "zod";
+import { z } from "zod";
 import type { App } from "../middleware/app-types.ts";
 import { jsonBody } from "../middleware/json-body.ts";
 import { sha256Hex } from "../storage/digest.ts";
+
+/** Of routes that take no parameters in the query: unknown ones are refused, not ignored. */
+export const noQuery = z.strictObject({});
 
 /** Far longer than any of the settings that are sent to these routes. */
 export const smallBody = jsonBody(64 * 1024);
@@ -18,3 +21,11 @@ export const json = <Schema extends z.ZodType>(schema: Schema) => ({ "applicatio
 
 /** By this a repeated request under one Idempotency-Key is recognised. */
 export const hashOf = (sent: unknown): Promise<string> => sha256Hex(JSON.stringify(sent));
+
+/** The header that names the page after this one, at the same address with another cursor; none on the last page. */
+export function nextLink(address: string, cursor: string | null): Record<string, string> {
+  if (cursor === null) return {};
+  const next = new URL(address);
+  next.searchParams.set("cursor", cursor);
+  return { link: `<${next.pathname}${next.search}>; rel="next"` };
+}

@@ -5,8 +5,8 @@ import { jsonSubmission } from "@omni-iml/shared/submission";
 import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
 import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
 import type { z } from "zod";
-import { imageType, type Source } from "../intake/input.ts";
-import { invalidRequest } from "../middleware/problem-response.ts";
+import { imageType, longestFilename, type Source } from "../intake/input.ts";
+import { invalidField, invalidRequest } from "../middleware/problem-response.ts";
 import { sha256Hex } from "../storage/digest.ts";
 
 export interface Submission {
@@ -26,7 +26,6 @@ interface Parts {
 
 /** Beside the image, a multipart body holds boundaries, headers, options and metadata. */
 const envelope = 128 * 1024;
-const longestFilename = 255;
 
 function tooLarge(limit: number): Problem {
   const mebibytes = Math.floor(limit / 1024 / 1024);
@@ -90,22 +89,17 @@ function parseJson<Schema extends z.ZodType>(
   try {
     value = JSON.parse(text ?? "{}");
   } catch (cause) {
-    const errors = [{ path: where, message: "is not JSON" }];
-    throw new Problem("invalid_request", `${where}: is not JSON`, { errors, cause });
+    throw invalidField(where, "is not JSON", cause);
   }
   const result = schema.safeParse(value);
   if (!result.success) throw invalidRequest(result.error, where);
   return result.data;
 }
 
-function refuse(path: string, message: string): Problem {
-  return new Problem("invalid_request", `${path}: ${message}`, { errors: [{ path, message }] });
-}
-
 /** Cuts a multipart body into its fields; the image stays where it is in the buffer. */
 function readMultipart(body: Uint8Array, contentType: string, limit: number): Parts {
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(contentType)?.slice(1).find(Boolean);
-  if (boundary === undefined) throw refuse("content-type", "multipart/form-data without a boundary");
+  if (boundary === undefined) throw invalidField("content-type", "multipart/form-data without a boundary");
   const fields = new Map<string, { bytes: Uint8Array; filename: string | null }>();
   try {
     for (const part of parseMultipart(body, {
@@ -116,9 +110,9 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
     })) {
       const name = part.name ?? "";
       if (name !== "image" && name !== "options" && name !== "metadata" && name !== "webhook") {
-        throw refuse(name === "" ? "body" : name, "is not a field of this request");
+        throw invalidField(name === "" ? "body" : name, "is not a field of this request");
       }
-      if (fields.has(name)) throw refuse(name, "is there more than once");
+      if (fields.has(name)) throw invalidField(name, "is there more than once");
       fields.set(name, {
         bytes: part.content[0] ?? new Uint8Array(),
         filename: part.filename?.slice(0, longestFilename) ?? null,
@@ -126,8 +120,7 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
     }
   } catch (cause) {
     if (cause instanceof MultipartParseError) {
-      const message = "cannot be read as multipart/form-data";
-      throw new Problem("invalid_request", `body: ${message}`, { cause, errors: [{ path: "body", message }] });
+      throw invalidField("body", "cannot be read as multipart/form-data", cause);
     }
     throw cause;
   }
@@ -161,8 +154,8 @@ function readRaw(body: Uint8Array, query: URLSearchParams, limit: number): Parts
 
 function checkQuery(query: URLSearchParams, known: readonly string[]): void {
   for (const name of new Set(query.keys())) {
-    if (!known.includes(name)) throw refuse(name, "is not a parameter of this request");
-    if (query.getAll(name).length > 1) throw refuse(name, "is there more than once");
+    if (!known.includes(name)) throw invalidField(name, "is not a parameter of this request");
+    if (query.getAll(name).length > 1) throw invalidField(name, "is there more than once");
   }
 }
 
@@ -179,7 +172,7 @@ export async function readSubmission(request: Request, declared: number | null, 
     throw new Problem("unsupported_media_type", detail);
   }
   const body = json
-    ? await readBody(request, declared, envelope, refuse("body", `is longer than ${envelope} bytes`))
+    ? await readBody(request, declared, envelope, invalidField("body", `is longer than ${envelope} bytes`))
     : await readBody(request, declared, limit + envelope, tooLarge(limit));
   if (body.length === 0) throw new Problem("empty_body", "The request has no body.");
   if (json) return readJson(body);

@@ -9,14 +9,13 @@ import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { jsonBody } from "../middleware/json-body.ts";
-import { sha256Hex } from "../storage/digest.ts";
 import { signedPut, uploadKey } from "../storage/objects.ts";
 import type { UploadSnapshot } from "../uploads/upload-object.ts";
 import { problems, security } from "./documentation.ts";
+import { hashOf, json, noQuery } from "./json.ts";
 
-const noQuery = z.strictObject({});
 const uploadPath = z.strictObject({ id: idSchema("upload") });
-const resource = { "application/json": { schema: upload } };
+const resource = json(upload);
 const longestBody = 16 * 1024;
 
 const create = createRoute({
@@ -30,7 +29,7 @@ const create = createRoute({
   request: {
     query: noQuery,
     headers: idempotencyHeader,
-    body: { required: true, content: { "application/json": { schema: newUpload } } },
+    body: { required: true, content: json(newUpload) },
   },
   middleware: [requireScope("write"), jsonBody(longestBody)] as const,
   responses: {
@@ -102,7 +101,7 @@ export function registerUploads(app: OpenAPIHono<App>): void {
     const { env } = context;
     const { account } = context.get("caller");
     const sent = context.req.valid("json");
-    const payload = await sha256Hex(JSON.stringify(sent));
+    const payload = await hashOf(sent);
     const made = await once(
       context,
       payload,

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { problems, security } from "./documentation.ts";
+import { json } from "./json.ts";
 
 const longestSpan = 366;
 const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(from)) / 86_400_000;
@@ -30,7 +31,7 @@ const usage = createRoute({
   },
   middleware: requireScope("read"),
   responses: {
-    200: { description: "The usage.", content: { "application/json": { schema: usageSchema } } },
+    200: { description: "The usage.", content: json(usageSchema) },
     ...problems("invalid_request"),
   },
 });

@@ -23,12 +23,11 @@ import { requireScope } from "../middleware/authentication.ts";
 import { checkWebhookAddress } from "../webhooks/address.ts";
 import { perRequestEndpoint, register, registeredEndpoints, unregister } from "../webhooks/registry.ts";
 import { problems, security } from "./documentation.ts";
-import { hashOf, json, optionalBody, smallBody } from "./json.ts";
+import { hashOf, json, nextLink, noQuery, optionalBody, smallBody } from "./json.ts";
 
 /** Each event costs one call an endpoint. */
 const mostEndpoints = 20;
 
-const noQuery = z.strictObject({});
 const endpointPath = z.strictObject({ id: idSchema("webhookEndpoint") });
 const deliveryPath = endpointPath.extend({ delivery: idSchema("event") });
 const pageQuery = z.strictObject({
@@ -241,13 +240,6 @@ function found<Value>(id: string, value: Value | null): Value {
 function enabled<Value>(id: string, value: Value | "disabled"): Value {
   if (value === "disabled") throw new Problem("endpoint_disabled", `The endpoint ${id} is disabled.`);
   return value;
-}
-
-function nextLink(address: string, cursor: string | null): Record<string, string> {
-  if (cursor === null) return {};
-  const next = new URL(address);
-  next.searchParams.set("cursor", cursor);
-  return { link: `<${next.pathname}${next.search}>; rel="next"` };
 }
 
 export function registerWebhookEndpoints(app: OpenAPIHono<App>): void {

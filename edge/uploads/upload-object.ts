@@ -9,6 +9,7 @@ import type { NewUpload } from "@omni-iml/shared/uploads";
 import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { uploadKey } from "../storage/objects.ts";
+import { hasTable } from "../storage/tables.ts";
 import { Timers } from "../storage/timers.ts";
 
 /** Times are Unix milliseconds. */
@@ -196,10 +197,8 @@ export class UploadObject extends DurableObject<Environment> {
     this.#timers.arm();
   }
 
-  /** Asking must not create tables: anybody can ask for any id. */
   #find(): Row | null {
-    const tables = this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'upload'");
-    if (tables.toArray().length === 0) return null;
+    if (!hasTable(this.ctx.storage.sql, "upload")) return null;
     return this.ctx.storage.sql.exec<Row>("SELECT * FROM upload").toArray()[0] ?? null;
   }
 

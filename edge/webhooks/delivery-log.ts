@@ -25,6 +25,7 @@ import {
 } from "@omni-iml/shared/webhooks";
 import { z } from "zod";
 import type { Settings } from "../environment.ts";
+import { hasTable } from "../storage/tables.ts";
 import { Timers } from "../storage/timers.ts";
 import type { WebhookEvent } from "./event.ts";
 import { nextTry } from "./schedule.ts";
@@ -147,14 +148,13 @@ export class DeliveryLog {
     this.timers = new Timers(storage, timerKinds);
   }
 
-  /** Whether the endpoint exists and is this account's. Asking must not create tables: anybody can ask for any id. */
+  /** Whether the endpoint exists and is this account's. */
   belongsTo(account: string): boolean {
     return this.exists() && this.#endpoint().account === account;
   }
 
   exists(): boolean {
-    const tables = this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'endpoint'");
-    return tables.toArray().length > 0;
+    return hasTable(this.#storage.sql, "endpoint");
   }
 
   /** Creates the endpoint with a first secret, unless it is there already. */
