@@ -7,7 +7,7 @@ import { analysisExample } from "@omni-iml/shared/examples";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SetImage } from "./image-set.ts";
-import { measured } from "./measure.ts";
+import { mapped, measured } from "./measure.ts";
 
 /** A service that fails once and then calls the left half of everything manipulated, with the map's size as asked. */
 let requests = 0;
@@ -72,19 +72,21 @@ beforeAll(async () => {
 
 afterAll(() => void server.close());
 
-describe("measured", () => {
+describe("an image through the API", () => {
   const client = () => new OmniIml({ apiKey: "omni_test", baseUrl: `http://127.0.0.1:${port()}`, maxRetries: 0 });
 
   it("asks again, and measures the map against the mask", async () => {
-    const outcome = await measured(client(), image, "as-is", true);
+    const answer = await mapped(client(), image, "as-is");
     expect(requests).toBe(2);
+    if ("reason" in answer) throw new Error(answer.reason);
+    const outcome = await measured(answer, true);
     expect(outcome).toMatchObject({ score: 0.7, modality: "fused", flagged: 0.5, metrics: { f1: 0.5, iou: 1 / 3 } });
-    expect("map" in outcome && outcome.map).toBeInstanceOf(Uint8Array);
+    expect(outcome.map).toBeInstanceOf(Uint8Array);
   });
 
   it("says why there is no figure", async () => {
     mapWidth = 40;
-    const outcome = await measured(client(), image, "as-is", false);
+    const outcome = await mapped(client(), image, "as-is");
     expect(outcome).toEqual({ image: "a.png", reason: "the map has 40 × 32 pixels, the image 64 × 32" });
   });
 });

@@ -15,27 +15,23 @@ export interface Unanswered {
 
 const attempts = 3;
 
-/** The figures of one image, or why there are none after some attempts: a run of an hour outlives a restarted worker. */
-export async function measured(
-  client: OmniIml,
-  image: SetImage,
-  condition: ConditionName,
-  keepMap: boolean,
-): Promise<AnsweredImage | Unanswered> {
+/** What the service said of one image, not yet compared with the truth. */
+export interface Mapped extends Omit<AnsweredImage, "flagged" | "metrics" | "map"> {
+  sent: Pick<Sent, "width" | "height">;
+  probability: Uint8Array;
+}
+
+/** The answer to one image, or why there is none after some attempts: a run of an hour outlives a restarted worker. */
+export async function mapped(client: OmniIml, image: SetImage, condition: ConditionName): Promise<Mapped | Unanswered> {
   for (let attempt = 1; ; attempt++) {
-    const outcome = await measuredOnce(client, image, condition, keepMap);
-    if ("metrics" in outcome || attempt === attempts) return outcome;
+    const outcome = await mappedOnce(client, image, condition);
+    if ("probability" in outcome || attempt === attempts) return outcome;
     console.error(`again: ${outcome.image}: ${outcome.reason}`);
     await setTimeout(2000 * attempt);
   }
 }
 
-async function measuredOnce(
-  client: OmniIml,
-  image: SetImage,
-  condition: ConditionName,
-  keepMap: boolean,
-): Promise<AnsweredImage | Unanswered> {
+async function mappedOnce(client: OmniIml, image: SetImage, condition: ConditionName): Promise<Mapped | Unanswered> {
   try {
     const sent = await underCondition(image.path, condition);
     const start = performance.now();
@@ -45,20 +41,25 @@ async function measuredOnce(
     if (analysis.status !== "succeeded" || score === null || verdict === null || modality === null) {
       return { image: image.name, reason: `${analysis.status}: ${analysis.error?.detail ?? "no reason given"}` };
     }
-    const map = await probabilityMap(analysis, sent);
     return {
       image,
       score,
       verdict,
       modality,
-      ...(await mapFigures(map, image, sent)),
       seconds,
       megapixels: (sent.width * sent.height) / 1e6,
-      map: keepMap ? await shrunk(map) : null,
+      sent: { width: sent.width, height: sent.height },
+      probability: await probabilityMap(analysis, sent),
     };
   } catch (error) {
     return { image: image.name, reason: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** An answer with its figures; with `keepMap` a small map stays in it, for the sheets. */
+export async function measured({ sent, probability, ...answer }: Mapped, keepMap: boolean): Promise<AnsweredImage> {
+  const figures = await mapFigures(probability, answer.image, sent);
+  return { ...answer, ...figures, map: keepMap ? await shrunk(probability) : null };
 }
 
 async function answer(client: OmniIml, name: string, { bytes }: Sent): Promise<Analysis> {
@@ -89,7 +90,7 @@ async function probabilityMap(analysis: Analysis, sent: Sent): Promise<Uint8Arra
 async function mapFigures(
   map: Uint8Array,
   image: SetImage,
-  { width, height }: Sent,
+  { width, height }: Mapped["sent"],
 ): Promise<{ flagged: number; metrics: PixelMetrics | null }> {
   const probability = await levels(map, width, height);
   const flagged = probability.reduce((sum, level) => sum + (level >= fixedThreshold ? 1 : 0), 0) / probability.length;
