@@ -5,6 +5,7 @@ import type { AnalysisObject } from "./analysis/analysis-object.ts";
 import type { ResultObject } from "./analysis/result-object.ts";
 import type { BatchObject } from "./batches/batch-object.ts";
 import type { IdempotencyObject } from "./idempotency/idempotency-object.ts";
+import type { RunnerPoolObject } from "./runners/pool-object.ts";
 import type { MetricsObject } from "./telemetry/metrics-object.ts";
 import type { UploadObject } from "./uploads/upload-object.ts";
 import type { EndpointObject } from "./webhooks/endpoint-object.ts";
@@ -79,10 +80,15 @@ export interface Environment extends Variables {
   IDEMPOTENCY: DurableObjectNamespace<IdempotencyObject>;
   UPLOADS: DurableObjectNamespace<UploadObject>;
   BATCHES: DurableObjectNamespace<BatchObject>;
+  RUNNERS: DurableObjectNamespace<RunnerPoolObject>;
   DATABASE: D1Database;
   STORAGE: R2Bucket;
   DISPATCH: Queue<DispatchMessage>;
   FAILED_AUTHENTICATION: RateLimit;
+  PLAYGROUND_SESSIONS: RateLimit;
+  PLAYGROUND_ANALYSES: RateLimit;
+  /** The playground's page and what it loads (edge/playground). */
+  ASSETS: Fetcher;
 }
 
 const parsed = new WeakMap<Variables, Settings>();

@@ -18,6 +18,8 @@ import { registerEvents } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
 import { registerMetrics } from "./routes/metrics.ts";
 import { registerModels } from "./routes/models.ts";
+import { registerPlaygroundPage, registerPlaygroundSession } from "./routes/playground.ts";
+import { registerShared, registerShares } from "./routes/shares.ts";
 import { registerUploads } from "./routes/uploads.ts";
 import { registerUsage } from "./routes/usage.ts";
 import { registerWebhookEndpoints } from "./routes/webhook-endpoints.ts";
@@ -27,6 +29,7 @@ export { AnalysisObject } from "./analysis/analysis-object.ts";
 export { ResultObject } from "./analysis/result-object.ts";
 export { BatchObject } from "./batches/batch-object.ts";
 export { IdempotencyObject } from "./idempotency/idempotency-object.ts";
+export { RunnerPoolObject } from "./runners/pool-object.ts";
 export { MetricsObject } from "./telemetry/metrics-object.ts";
 export { UploadObject } from "./uploads/upload-object.ts";
 export { EndpointObject } from "./webhooks/endpoint-object.ts";
@@ -38,6 +41,8 @@ const app = new OpenAPIHono<App>({
 });
 
 app.use(requestId);
+// Before the headers below: a page needs others than the answers of an API.
+registerPlaygroundPage(app);
 app.use(
   secureHeaders({
     contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'self'"], frameAncestors: ["'none'"] },
@@ -58,6 +63,8 @@ app.use(
       ),
   }),
 );
+registerPlaygroundSession(app);
+registerShared(app);
 app.use("/v1/*", authentication);
 
 registerHealth(app);
@@ -66,6 +73,7 @@ registerDocumentation(app);
 registerModels(app);
 registerAnalyses(app);
 registerEvents(app);
+registerShares(app);
 registerUploads(app);
 registerBatches(app);
 registerWebhookEndpoints(app);

@@ -1,8 +1,11 @@
-/** Edge tests run inside the Workers runtime; runner and outside world are real HTTP servers (see testing/). */
+/**
+ * Edge tests run inside the Workers runtime; runner and outside world are real HTTP servers (see testing/).
+ * `--mode faults`: what `npm run test:faults` disturbs here, in place of the tests.
+ */
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   root: import.meta.dirname,
   plugins: [
     cloudflareTest(async ({ inject }) => ({
@@ -32,14 +35,14 @@ export default defineConfig({
     })),
   ],
   test: {
-    include: ["**/*.test.ts"],
-    globalSetup: ["./testing/fake-runner.ts", "./testing/outside.ts"],
+    include: [mode === "faults" ? "faults/*.faults.ts" : "**/*.test.ts"],
+    globalSetup: ["./playground/build.ts", "./testing/fake-runner.ts", "./testing/outside.ts"],
     setupFiles: ["./testing/database.ts"],
-    testTimeout: 45_000,
+    testTimeout: mode === "faults" ? 600_000 : 45_000,
     // The worker logs every request; what a passing test logged is of no interest.
-    silent: "passed-only",
+    silent: mode === "faults" ? false : "passed-only",
     // One worker for all files: starting one costs more than most files do. Every test has an account of its own.
     isolate: false,
     fileParallelism: false,
   },
-});
+}));

@@ -122,6 +122,11 @@ export class AccountObject extends DurableObject<Environment> {
     if (admitted !== undefined) this.#count(admitted.admitted_at, -1);
   }
 
+  /** Nothing is known of the account any more. */
+  async forget(): Promise<void> {
+    await this.ctx.storage.deleteAll();
+  }
+
   /** What was used on the days from `from` to `to`, both included and in the form `2026-11-23`. */
   usage(limits: AccountLimits, from: string, to: string): Usage {
     const now = Date.now();

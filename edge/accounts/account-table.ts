@@ -49,12 +49,12 @@ export async function readAccount(database: D1Database, id: string): Promise<Acc
   return present(row.parse(found));
 }
 
-/** A page, oldest first. */
+/** A page, oldest first; the playground's are not among them. */
 export async function listAccounts(
   database: D1Database,
   { cursor = "", limit }: { cursor?: string | undefined; limit: number },
 ): Promise<{ object: "list"; data: Account[]; next_cursor: string | null }> {
-  const query = `SELECT ${columns} FROM accounts WHERE id > ? ORDER BY id LIMIT ?`;
+  const query = `SELECT ${columns} FROM accounts WHERE id > ? AND playground = 0 ORDER BY id LIMIT ?`;
   // One more than asked for tells whether there is a next page.
   const { results } = await database
     .prepare(query)

@@ -18,7 +18,8 @@ export interface ApiKeyParts {
 /** What a key begins with, by which it is told apart from others without giving it away. */
 export const keyPrefix = (lookup: string) => `omni_live_${lookup}`;
 
-function randomLetters(length: number): string {
+/** So many letters that nobody guesses, five bits each. */
+export function randomLetters(length: number): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => alphabet.charAt(byte % 32)).join("");
 }
 
@@ -40,7 +41,7 @@ export function hashSecret(secret: string): Promise<string> {
   return sha256Hex(secret);
 }
 
-/** Whether two hashes are equal, in a time that does not depend on where they differ. */
+/** Whether two hashes or tokens are equal, in a time that does not depend on where they differ. */
 export function sameHash(a: string, b: string): boolean {
   let difference = a.length ^ b.length;
   for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i % Math.max(1, b.length));

@@ -19,6 +19,10 @@ export interface Caller {
   limits: AccountLimits;
   /** Milliseconds for which the account wants its results kept; `null`: as the deployment says. */
   retention: number | null;
+  /** A browser without a key (sessions/). */
+  playground: boolean;
+  /** Unix milliseconds; `null`: never. */
+  keyExpiresAt: number | null;
 }
 
 type KeyRow = {
@@ -35,11 +39,12 @@ type KeyRow = {
   monthly_quota: number;
   retention_s: number | null;
   operator: number;
+  playground: number;
 };
 
 const query = `
 SELECT k.id, k.account_id, k.secret_sha256, k.scopes, k.expires_at, k.last_used_at, k.revoked_at,
-       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota, a.retention_s, a.operator
+       a.disabled_at, a.requests_per_minute, a.in_flight_limit, a.monthly_quota, a.retention_s, a.operator, a.playground
 FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.lookup = ?`;
 
 /** `last_used_at` is for people who tidy up their keys: a minute's precision is enough. */
@@ -55,6 +60,24 @@ export async function authenticate(
 ): Promise<Caller> {
   const [, token] = /^Bearer +(\S+)$/i.exec(authorization ?? "") ?? [];
   if (token === undefined) throw new Problem("unauthorized", "The request carries no API key.");
+  return callerBehind(token, false, database, later);
+}
+
+/** The caller behind the cookie of a playground session. No key of any other account is taken from a cookie. */
+export function authenticateSession(
+  token: string,
+  database: D1Database,
+  later: (work: Promise<unknown>) => void,
+): Promise<Caller> {
+  return callerBehind(token, true, database, later);
+}
+
+async function callerBehind(
+  token: string,
+  playground: boolean,
+  database: D1Database,
+  later: (work: Promise<unknown>) => void,
+): Promise<Caller> {
   const parts = parseApiKey(token);
   const now = Date.now();
   const row = parts ? await database.prepare(query).bind(parts.lookup).first<KeyRow>() : null;
@@ -62,10 +85,14 @@ export async function authenticate(
   const valid =
     matches &&
     row !== null &&
+    (row.playground === 1) === playground &&
     row.revoked_at === null &&
     row.disabled_at === null &&
     (row.expires_at === null || row.expires_at > now);
-  if (!valid) throw new Problem("unauthorized", "The API key is unknown, has expired or was revoked.");
+  if (!valid) {
+    const what = playground ? "playground session" : "API key";
+    throw new Problem("unauthorized", `The ${what} is unknown, has expired or was revoked.`);
+  }
   if ((row.last_used_at ?? 0) < now - lastUsedPrecision) {
     const update = database.prepare("UPDATE api_keys SET last_used_at = ? WHERE id = ?").bind(now, row.id).run();
     later(update.catch((error: unknown) => log("warn", "last use of a key was not noted", { key: row.id, error })));
@@ -81,5 +108,7 @@ export async function authenticate(
       monthlyQuota: row.monthly_quota,
     },
     retention: row.retention_s === null ? null : row.retention_s * 1000,
+    playground,
+    keyExpiresAt: row.expires_at,
   };
 }

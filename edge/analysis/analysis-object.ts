@@ -10,6 +10,8 @@ import { finding as findingSchema, outputNames } from "@omni-iml/shared/analysis
 import type { NewFeedback } from "@omni-iml/shared/feedback";
 import type { InferRequest } from "@omni-iml/shared/inference";
 import { Problem } from "@omni-iml/shared/problems";
+import { composeShareToken } from "@omni-iml/shared/shares";
+import { randomLetters, sameHash } from "../accounts/api-key.ts";
 import { type Environment, settings } from "../environment.ts";
 import { log } from "../log.ts";
 import { inputKey, outputKey, recordKey, signedGet, signedPut } from "../storage/objects.ts";
@@ -17,10 +19,12 @@ import { count, handOnSoon } from "../telemetry/metrics.ts";
 import { Waiters } from "../waiters.ts";
 import { announce } from "../webhooks/announce.ts";
 import { endOf } from "../webhooks/event.ts";
+import { cacheKey } from "./cache-key.ts";
 import { updateIndex } from "./index-table.ts";
 import { type AnalysisEvent, type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
+import { release } from "./release.ts";
 import type { Remains } from "./result-object.ts";
-import { callRunner, lineFailure, RunnerBusy, readLines } from "./runner.ts";
+import { infer, lineFailure, RunnerBusy, RunnerSilent } from "./runner.ts";
 import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
 
 /** How an erasure shows in storage: the number of objects that are still there. */
@@ -132,6 +136,30 @@ export class AnalysisObject extends DurableObject<Environment> {
     return this.read(account);
   }
 
+  /** The token by which it is shared from now on, the same until `unshare`; `null` where there is nothing to share. */
+  share(account: string): string | null {
+    const snapshot = this.read(account);
+    if (snapshot === null || snapshot.erased !== null) return null;
+    const known = this.#ledger.share;
+    if (known !== null) return known;
+    const token = composeShareToken(snapshot.id, randomLetters(32));
+    this.#ledger.shareBy(token);
+    return token;
+  }
+
+  unshare(account: string): void {
+    if (this.read(account) !== null) this.#ledger.shareBy(null);
+  }
+
+  /** The analysis, if it is shared by this token. */
+  readShared(token: string): AnalysisSnapshot | null {
+    if (!this.#ledger.exists()) return null;
+    const known = this.#ledger.share;
+    if (known === null || !sameHash(known, token)) return null;
+    const snapshot = this.read(this.#ledger.account);
+    return snapshot?.erased === null ? snapshot : null;
+  }
+
   /** Erases the analysis and everything stored of it; what remains is a tombstone. */
   async erase(account: string): Promise<AnalysisSnapshot | null> {
     if (this.read(account) === null) return null;
@@ -182,7 +210,7 @@ export class AnalysisObject extends DurableObject<Environment> {
   readonly #handlers: Record<AnalysisTimer, () => void | Promise<void>> = {
     dispatch: () => this.dispatch(),
     lease: () => {
-      this.#attempt?.abort.abort();
+      this.#attempt?.abort.abort(new RunnerSilent());
       this.#ledger.loseLease(Date.now());
       this.#waiters.wake();
     },
@@ -284,8 +312,10 @@ export class AnalysisObject extends DurableObject<Environment> {
   }
 
   /** Gets the result: from those that are finished, from whoever is computing it, or from the runner. */
-  async #obtain(claim: Claim, signal: AbortSignal): Promise<void> {
+  async #obtain(held: Claim, signal: AbortSignal): Promise<void> {
     const id = this.#ledger.id;
+    const claim = await this.#ofThisRelease(held, id);
+    if (claim === null) return;
     const result = this.#result();
     const now = Date.now();
     const attemptUntil = Math.min(claim.deadline, now + this.#settings.ATTEMPT_S);
@@ -310,15 +340,22 @@ export class AnalysisObject extends DurableObject<Environment> {
     }
   }
 
+  /**
+   * The claim, of the release that this deployment serves: an analysis that was accepted before an upgrade is analysed by
+   * what came after it, under the new release's cache key. `null` where it was lost meanwhile.
+   */
+  async #ofThisRelease(claim: Claim, id: string): Promise<Claim | null> {
+    if (claim.release === release.release) return claim;
+    // First, so that whoever follows it there asks again, and moves as well.
+    await this.#result().release(id);
+    const key = await cacheKey(claim.account, claim.input.sha256, claim.options, release);
+    return this.#ledger.move(claim, release.release, key);
+  }
+
   /** Has the runner analyse the input, following its lines to the end. */
   async #infer(claim: Claim, id: string, prefix: string, until: number, signal: AbortSignal): Promise<void> {
-    const response = await callRunner(
-      this.#settings,
-      await this.#request(claim, id, prefix, until),
-      claim.trace,
-      signal,
-    );
-    for await (const line of readLines(response)) {
+    const request = await this.#request(claim, id, prefix, until);
+    for await (const line of infer(this.env, this.#settings, request, claim.trace, signal)) {
       if (!this.#ledger.holds(claim)) return;
       if (line.type === "stage") {
         this.#ledger.stage(claim, line, Date.now());

@@ -134,6 +134,7 @@ type Row = {
   batch: string | null;
   erased_at: number | null;
   feedback: string | null;
+  share: string | null;
 };
 
 const schema = `
@@ -155,7 +156,8 @@ CREATE TABLE IF NOT EXISTS record (
   reason TEXT,                         -- why the last attempt failed
   sequence INTEGER NOT NULL DEFAULT 0, indexed INTEGER NOT NULL DEFAULT 0,
   webhook TEXT, trace TEXT, retention INTEGER, idempotency_key TEXT, batch TEXT, erased_at INTEGER,
-  feedback TEXT
+  feedback TEXT,
+  share TEXT                           -- the token by which anybody may read it
 );
 CREATE TABLE IF NOT EXISTS events (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL
@@ -170,6 +172,7 @@ const addedColumns = [
   ["batch", "TEXT"],
   ["erased_at", "INTEGER"],
   ["feedback", "TEXT"],
+  ["share", "TEXT"],
 ] as const;
 
 const status = z.enum(analysisStatuses);
@@ -313,6 +316,15 @@ export class Ledger {
     return row.claimed === 1 && row.claim === claim.number && !hasEnded(status.parse(row.status));
   }
 
+  /** Moves what has not ended yet to another release; the claim as it is then, or `null` where it holds no longer. */
+  move(claim: Claim, release: string, cacheKey: string): Claim | null {
+    if (!this.holds(claim)) return null;
+    this.#commit(() => {
+      this.#storage.sql.exec("UPDATE record SET release = ?, cache_key = ?", release, cacheKey);
+    });
+    return claimOf(this.#row());
+  }
+
   /** A line of the runner: it has taken the job on and is alive. */
   stage(claim: Claim, line: Extract<InferLine, { type: "stage" }>, now: number): void {
     if (!this.holds(claim)) return;
@@ -425,6 +437,15 @@ export class Ledger {
     });
   }
 
+  /** The token by which it is shared, if it is. */
+  get share(): string | null {
+    return this.#row().share;
+  }
+
+  shareBy(token: string | null): void {
+    this.#commit(() => this.#storage.sql.exec("UPDATE record SET share = ?", token));
+  }
+
   passDeadline(now: number): void {
     const row = this.#row();
     this.timers.clear("deadline");
@@ -442,7 +463,7 @@ export class Ledger {
       this.#storage.sql.exec(
         `UPDATE record SET erased = ?, status = 'expired', metadata = '{}', input = ?, finding = NULL, verdict = NULL,
            score = NULL, files = '{}', file_prefix = NULL, error = NULL, reason = NULL, stage = NULL,
-           webhook = NULL, feedback = NULL, erased_at = ?`,
+           webhook = NULL, feedback = NULL, share = NULL, erased_at = ?`,
         kind,
         JSON.stringify(emptyInput),
         now,

@@ -25,6 +25,7 @@ import { log } from "../log.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { readPreference } from "../middleware/prefer.ts";
+import { limitAddress, requirePlaygroundSubmission } from "../sessions/playground-session.ts";
 import { reserveInBand } from "../storage/in-band-budget.ts";
 import { checkWebhookAddress } from "../webhooks/address.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
@@ -213,7 +214,8 @@ async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: nu
 async function submit(context: Context<App>): Promise<Response> {
   const { env } = context;
   const limits = settings(env);
-  const { account, limits: accountLimits, retention } = context.get("caller");
+  const { account, limits: accountLimits, retention, playground } = context.get("caller");
+  if (playground) await limitAddress(env.PLAYGROUND_ANALYSES, context.req.raw, "images");
   const preference = readPreference(context.req.header("prefer"));
   const most = limits.IN_BAND_MAX_BYTES;
   const declared = declaredLength(context.req.raw, most);
@@ -222,6 +224,7 @@ async function submit(context: Context<App>): Promise<Response> {
     using _memory = reserveInBand(memoryFor(context.req.raw, declared, most), limits.IN_BAND_BUDGET_BYTES);
     const sent = await readSubmission(context.req.raw, declared, most);
     const { source, options, metadata, webhook } = sent;
+    if (playground) requirePlaygroundSubmission(sent);
     if (webhook !== null) checkWebhookAddress(limits, webhook.url, "webhook.url");
     const queued = preference.async || options.priority === "batch";
     const order = { account, limits: accountLimits, retention, source, options, metadata, webhook, queued };

@@ -8,6 +8,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPlayground } from "../../edge/playground/build.ts";
 import { edgeVariables } from "./edge-variables.ts";
 import { type LocalAccount, newLocalAccount, seedStatement } from "./local-account.ts";
 import { requireRelease } from "./model-release.ts";
@@ -78,6 +79,7 @@ export class LocalStack {
     const runner = this.#config.runners === undefined ? await this.#startRunner(secrets) : null;
     const egress = await this.#startEgressProxy();
     await step("database", () => this.#prepareDatabase(secrets));
+    await step("playground", buildPlayground);
     const edge = await this.#startEdge(secrets);
     if (runner) await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
     await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));

@@ -37,6 +37,7 @@ async function main(): Promise<number> {
     if (outcome.complaints.length > 0) return 1;
     if (check) return 0;
     console.log(`runner: ${stack.runnerUrl}  logs: ${state.logs}`);
+    console.log(`playground: open ${stack.baseUrl} in a browser; reference: ${stack.baseUrl}/docs`);
     console.log(`ready: ${stack.baseUrl}  key: ${outcome.apiKey}`);
     await asked;
     return 0;
