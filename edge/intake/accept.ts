@@ -46,9 +46,13 @@ export async function accept(env: Environment, order: Order): Promise<AnalysisSn
     // An answer that was lost on the way says nothing about whether the record was committed; the record does.
     const created = await analysis.read(account);
     if (created === null) {
-      await env.STORAGE.delete(inputKey(account, id));
-      await env.ACCOUNTS.getByName(account).withdraw(id);
-      if (source.kind === "upload") await env.UPLOADS.getByName(source.id).release(id);
+      // Each by itself: what broke the one must not keep a place among those under way, or an upload, for nothing.
+      await Promise.all([
+        env.STORAGE.delete(inputKey(account, id)).catch(noted("a refused input was not erased", id)),
+        env.ACCOUNTS.getByName(account).withdraw(id).catch(noted("a refused analysis was not withdrawn", id)),
+        source.kind === "upload" &&
+          env.UPLOADS.getByName(source.id).release(id).catch(noted("an upload was not released", id)),
+      ]);
       throw error;
     }
     snapshot = created;
