@@ -12,6 +12,7 @@ import { type InferRequest, inferRequest } from "@omni-iml/shared/inference";
 import { Problem } from "@omni-iml/shared/problems";
 import { verifySignature } from "@omni-iml/shared/signature";
 import type { TestProject } from "vitest/node";
+import { finding } from "./finding.ts";
 import type { RunnerStep } from "./runner-script.ts";
 
 declare module "vitest" {
@@ -35,33 +36,6 @@ async function readText(request: IncomingMessage): Promise<string> {
   let text = "";
   for await (const chunk of request.setEncoding("utf8")) text += chunk;
   return text;
-}
-
-function finding(job: InferRequest) {
-  return {
-    model: { name: "omni-iml", version: "0", release: job.release, precision: "fp32", provider: "cpu" },
-    image: {
-      sha256: job.sha256,
-      format: "png",
-      width: 64,
-      height: 64,
-      bytes: job.bytes,
-      orientation: 1,
-      frames: 1,
-      jpeg: null,
-    },
-    verdict: "tampered",
-    score: 0.9,
-    threshold: job.options.threshold ?? 0.5,
-    domain: { name: "natural", confidence: 0.8 },
-    modality: "rgb",
-    regions: [],
-    explanation: "",
-    evidence: [{ code: "a", family: "b", severity: "low", summary: "c", details: { nested: [1] } }],
-    input_quality: [],
-    degraded_checks: [],
-    timings: { total: 1 },
-  };
 }
 
 async function infer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -106,7 +106,8 @@ export function alive(pids: Iterable<number>): string[] {
     .map(({ pid, command }) => `${pid} ${command}`);
 }
 
-function processTable() {
+/** All processes of this machine. */
+export function processTable() {
   const rows = execFileSync("ps", ["-eo", "pid=,ppid=,stat=,args="], { encoding: "utf8", maxBuffer: 2 ** 26 });
   return rows.split("\n").flatMap((line) => {
     const [, pid, parent, state, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
