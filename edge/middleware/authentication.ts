@@ -23,6 +23,10 @@ export const authentication = createMiddleware<App>(async (context, next) => {
       ? authenticate(authorization, env.DATABASE, later)
       : authenticateSession(session, env.DATABASE, later);
   const caller = await asking.catch(async (error: unknown) => {
+    // Keys that cannot be looked up at the moment are no failed attempts of whoever sends them.
+    if (!(error instanceof Problem)) {
+      throw new Problem("overloaded", "Keys cannot be looked up at the moment.", { retryAfter: 5, cause: error });
+    }
     const { success } = await env.FAILED_AUTHENTICATION.limit({ key: addressOf(req.raw) });
     if (success) throw error;
     const detail = "Too many requests without a valid API key came from this address.";
