@@ -36,7 +36,12 @@ export default defineConfig(({ mode }) => ({
   ],
   test: {
     include: [mode === "faults" ? "faults/*.faults.ts" : "**/*.test.ts"],
-    globalSetup: ["./playground/build.ts", "./testing/fake-runner.ts", "./testing/several-runners.ts", "./testing/outside.ts"],
+    globalSetup: [
+      "./playground/build.ts",
+      "./testing/fake-runner.ts",
+      "./testing/several-runners.ts",
+      "./testing/outside.ts",
+    ],
     setupFiles: ["./testing/database.ts"],
     testTimeout: mode === "faults" ? 600_000 : 45_000,
     // The worker logs every request; what a passing test logged is of no interest.
