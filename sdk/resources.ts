@@ -75,7 +75,7 @@ export interface Analysis {
     reason: string;
   }> | null;
   timings: Record<string, number> | null;
-  files: Partial<Record<"probability" | "mask" | "overlay" | "report", ResultFile>>;
+  files: Partial<Record<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf", ResultFile>>;
   error: Problem | null;
   feedback: Feedback | null;
 }
@@ -90,8 +90,9 @@ export interface AnalysisEvent {
 export interface AnalysisOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
-  outputs: Array<"probability" | "mask" | "overlay" | "report">;
-  interpretation: "none" | "builtin";
+  outputs: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf">;
+  /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
+  interpretation: "none" | "builtin" | "vlm";
   evidence: boolean;
   retention_s?: number | undefined;
   priority: "interactive" | "batch";
@@ -182,8 +183,9 @@ export interface BatchItemPage {
 export interface BatchOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
-  outputs?: Array<"probability" | "mask" | "overlay" | "report"> | undefined;
-  interpretation?: "none" | "builtin" | undefined;
+  outputs?: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf"> | undefined;
+  /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
+  interpretation?: "none" | "builtin" | "vlm" | undefined;
   evidence?: boolean | undefined;
   retention_s?: number | undefined;
   priority?: "interactive" | "batch" | undefined;
@@ -264,10 +266,17 @@ export interface Erasure {
 }
 
 export interface Evidence {
+  /** Of a closed list that only grows. */
   code: string;
+  /** The check: compression, metadata, provenance, copy_move, resampling, method. */
   family: string;
   severity: "info" | "low" | "medium" | "high";
+  /** What was found. */
   summary: string;
+  /** What that says, and what it does not prove. */
+  meaning: string;
+  /** What a person should do about it; null: nothing. */
+  next_step: string | null;
   details: Record<string, unknown>;
 }
 
@@ -332,8 +341,9 @@ export interface NewAccount {
 export interface NewAnalysisOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
-  outputs?: Array<"probability" | "mask" | "overlay" | "report"> | undefined;
-  interpretation?: "none" | "builtin" | undefined;
+  outputs?: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf"> | undefined;
+  /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
+  interpretation?: "none" | "builtin" | "vlm" | undefined;
   evidence?: boolean | undefined;
   retention_s?: number | undefined;
   priority?: "interactive" | "batch" | undefined;
@@ -396,7 +406,7 @@ export interface Problem {
   }> | undefined;
 }
 
-export type ProblemCode = "invalid_request" | "empty_body" | "image_too_large" | "image_too_many_pixels" | "image_too_small" | "image_corrupt" | "unsupported_media_type" | "image_url_refused" | "image_url_failed" | "upload_not_ready" | "upload_used" | "idempotency_key_reused" | "unauthorized" | "forbidden" | "last_admin_key" | "limit_reached" | "endpoint_disabled" | "rate_limited" | "quota_exceeded" | "too_many_in_flight" | "not_found" | "method_not_allowed" | "gone" | "overloaded" | "storage_unavailable" | "internal_error" | "input_changed" | "input_unavailable" | "output_unavailable" | "inference_crashed" | "release_mismatch" | "runner_busy" | "runner_unavailable" | "deadline_exceeded" | "attempts_exhausted";
+export type ProblemCode = "invalid_request" | "empty_body" | "image_too_large" | "image_too_many_pixels" | "image_too_small" | "image_corrupt" | "image_crashes_analysis" | "unsupported_media_type" | "image_url_refused" | "image_url_failed" | "upload_not_ready" | "upload_used" | "idempotency_key_reused" | "unauthorized" | "forbidden" | "last_admin_key" | "limit_reached" | "endpoint_disabled" | "rate_limited" | "quota_exceeded" | "too_many_in_flight" | "not_found" | "method_not_allowed" | "gone" | "overloaded" | "storage_unavailable" | "internal_error" | "input_changed" | "input_unavailable" | "output_unavailable" | "inference_crashed" | "release_mismatch" | "runner_busy" | "runner_unavailable" | "deadline_exceeded" | "attempts_exhausted";
 
 export interface Region {
   id: string;
@@ -411,13 +421,36 @@ export interface Region {
   area_fraction: number;
   /** Mean probability inside the region. */
   score: number;
-  manipulation: string | null;
-  artifacts: string[];
+  manipulation: "splice" | "copy_move" | "removal" | "local_edit" | "generated" | "text_replace" | "text_insert" | "text_erase" | "mark_insert" | "face_swap" | "retouch" | null;
+  /** What gives it away, the most probable first. */
+  artifacts: Array<"edge" | "lighting" | "noise" | "resolution" | "compression" | "texture" | "alignment" | "font" | "colour" | "repetition" | "geometry" | "semantics">;
   position: {
-    absolute: string;
+    absolute: "upper left" | "upper centre" | "upper right" | "middle left" | "centre" | "middle right" | "lower left" | "lower centre" | "lower right" | "most of the image";
+    /** To the nearest other region. */
     relative: string | null;
   };
+  /** The text in the region, where it could be read. */
   content: string | null;
+  /** null where none was wanted, or where no module looked at the region. */
+  interpretation: RegionInterpretation | null;
+}
+
+export interface RegionInterpretation {
+  /** Who chose kind, artifacts and words. */
+  source: "builtin" | "vlm";
+  /** `true_region` in words. */
+  certainty: "almost_certain" | "very_likely" | "likely" | "uncertain" | "unlikely" | null;
+  /** Calibrated probability that the region was manipulated at all; always the built-in module's. */
+  true_region: number | null;
+  /** Calibrated probability of `manipulation`; null where a language model chose it. */
+  manipulation_probability: number | null;
+  /** One for each of `artifacts`, in the same order. */
+  reasons: Array<{
+    artifact: "edge" | "lighting" | "noise" | "resolution" | "compression" | "texture" | "alignment" | "font" | "colour" | "repetition" | "geometry" | "semantics";
+    probability: number | null;
+    description: string;
+  }>;
+  description: string;
 }
 
 export interface RequestWebhook {

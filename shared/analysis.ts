@@ -6,13 +6,15 @@ import { idSchema } from "./ids.ts";
 import { problemDocument } from "./problems.ts";
 
 export const domains = ["natural", "document", "face", "scene_text"] as const;
-export const outputNames = ["probability", "mask", "overlay", "report"] as const;
+export const outputNames = ["probability", "mask", "overlay", "report", "report_html", "report_pdf"] as const;
 export type OutputName = (typeof outputNames)[number];
 export const outputContentTypes: Readonly<Record<OutputName, string>> = {
   probability: "image/png",
   mask: "image/png",
   overlay: "image/png",
   report: "application/json",
+  report_html: "text/html; charset=utf-8",
+  report_pdf: "application/pdf",
 };
 
 /** What a request may ask for. Everything but `retention_s` and `priority` is part of the cache key. */
@@ -26,7 +28,10 @@ export const analysisOptions = z
       .min(1)
       .max(outputNames.length)
       .default([...outputNames]),
-    interpretation: z.enum(["none", "builtin"]).default("builtin"),
+    interpretation: z.enum(["none", "builtin", "vlm"]).default("builtin").meta({
+      description:
+        "Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`.",
+    }),
     evidence: z.boolean().default(true),
     retention_s: z
       .int()
@@ -47,6 +52,100 @@ export const metadata = z
 /** In pixels of the displayed image: origin at the top left, x to the right, y down; `width` and `height` at least 1. */
 export const boundingBox = z.object({ x: z.int(), y: z.int(), width: z.int(), height: z.int() });
 
+/** What can have been done to a region: the closed set of the interpretation model. */
+export const manipulationKinds = [
+  "splice",
+  "copy_move",
+  "removal",
+  "local_edit",
+  "generated",
+  "text_replace",
+  "text_insert",
+  "text_erase",
+  "mark_insert",
+  "face_swap",
+  "retouch",
+] as const;
+export type ManipulationKind = (typeof manipulationKinds)[number];
+
+/** What can give a region away: the artifact titles of Omni-273k, as a closed set. */
+export const artifactTitles = [
+  "edge",
+  "lighting",
+  "noise",
+  "resolution",
+  "compression",
+  "texture",
+  "alignment",
+  "font",
+  "colour",
+  "repetition",
+  "geometry",
+  "semantics",
+] as const;
+export type ArtifactTitle = (typeof artifactTitles)[number];
+
+/** By thirds of the displayed image, as its centre of gravity lies. */
+export const absolutePositions = [
+  "upper left",
+  "upper centre",
+  "upper right",
+  "middle left",
+  "centre",
+  "middle right",
+  "lower left",
+  "lower centre",
+  "lower right",
+  "most of the image",
+] as const;
+export type AbsolutePosition = (typeof absolutePositions)[number];
+
+export const relations = [
+  "left of",
+  "right of",
+  "above",
+  "below",
+  "above and left of",
+  "above and right of",
+  "below and left of",
+  "below and right of",
+  "inside",
+  "around",
+  "overlapping",
+] as const;
+export type Relation = (typeof relations)[number];
+/** A relation and the id of the other region: "left of r2". */
+export const relativePosition = new RegExp(`^(${relations.join("|")}) (r\\d+)$`);
+
+/** How sure it is that a region was manipulated: from .95, .8, .6 and .4 of `true_region`, and below. */
+export const certainties = ["almost_certain", "very_likely", "likely", "uncertain", "unlikely"] as const;
+export type Certainty = (typeof certainties)[number];
+
+/** What the interpretation says of one region. */
+export const regionInterpretation = z
+  .object({
+    source: z.enum(["builtin", "vlm"]).meta({ description: "Who chose kind, artifacts and words." }),
+    certainty: z.enum(certainties).nullable().meta({ description: "`true_region` in words." }),
+    true_region: z.number().min(0).max(1).nullable().meta({
+      description: "Calibrated probability that the region was manipulated at all; always the built-in module's.",
+    }),
+    manipulation_probability: z.number().min(0).max(1).nullable().meta({
+      description: "Calibrated probability of `manipulation`; null where a language model chose it.",
+    }),
+    reasons: z
+      .array(
+        z.object({
+          artifact: z.enum(artifactTitles),
+          probability: z.number().min(0).max(1).nullable(),
+          description: z.string(),
+        }),
+      )
+      .meta({ description: "One for each of `artifacts`, in the same order." }),
+    description: z.string(),
+  })
+  .meta({ id: "RegionInterpretation" });
+export type RegionInterpretation = z.infer<typeof regionInterpretation>;
+
 export const region = z
   .object({
     id: z.string().meta({ example: "r1" }),
@@ -54,20 +153,35 @@ export const region = z
     polygon: z.array(z.tuple([z.number(), z.number()])).meta({ description: "Outer contour, pixels, not closed." }),
     area_fraction: z.number().min(0).max(1),
     score: z.number().min(0).max(1).meta({ description: "Mean probability inside the region." }),
-    manipulation: z.string().nullable(),
-    artifacts: z.array(z.string()),
-    position: z.object({ absolute: z.string(), relative: z.string().nullable() }),
-    content: z.string().nullable(),
+    manipulation: z.enum(manipulationKinds).nullable(),
+    artifacts: z.array(z.enum(artifactTitles)).meta({ description: "What gives it away, the most probable first." }),
+    position: z.object({
+      absolute: z.enum(absolutePositions),
+      relative: z
+        .string()
+        .regex(relativePosition)
+        .nullable()
+        .meta({ description: "To the nearest other region.", example: "left of r2" }),
+    }),
+    content: z.string().nullable().meta({ description: "The text in the region, where it could be read." }),
+    interpretation: regionInterpretation.nullable().default(null).meta({
+      description: "null where none was wanted, or where no module looked at the region.",
+    }),
   })
   .meta({ id: "Region" });
 export type Region = z.infer<typeof region>;
 
+/** Something that a check beside the network found in the file, or that it found nothing. */
 export const evidence = z
   .object({
-    code: z.string(),
-    family: z.string(),
+    code: z.string().meta({ description: "Of a closed list that only grows." }),
+    family: z
+      .string()
+      .meta({ description: "The check: compression, metadata, provenance, copy_move, resampling, method." }),
     severity: z.enum(["info", "low", "medium", "high"]),
-    summary: z.string(),
+    summary: z.string().meta({ description: "What was found." }),
+    meaning: z.string().meta({ description: "What that says, and what it does not prove." }),
+    next_step: z.string().nullable().meta({ description: "What a person should do about it; null: nothing." }),
     details: z.record(z.string(), z.unknown()),
   })
   .meta({ id: "Evidence" });

@@ -29,7 +29,16 @@ export const inferRequest = z.strictObject({
 });
 export type InferRequest = z.infer<typeof inferRequest>;
 
-export const stages = ["queued", "download", "decode", "inference", "encode", "upload"] as const;
+export const stages = [
+  "queued",
+  "download",
+  "decode",
+  "inference",
+  "interpretation",
+  "encode",
+  "report",
+  "upload",
+] as const;
 
 export const stageLine = z.object({
   type: z.literal("stage"),

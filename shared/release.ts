@@ -1,5 +1,32 @@
 /** The manifest of a model release: `model/release/manifest.json`, written by the export, read by edge and runner. */
 import { z } from "zod";
+import { artifactTitles, manipulationKinds } from "./analysis.ts";
+
+/** Rows of mean probability, share that was right, and how many there were: a reliability diagram. */
+const calibration = z.array(z.tuple([z.number(), z.number(), z.number()]));
+
+/** The network that says what was done to a region; see model/interpretation/README.md. */
+export const interpretationManifest = z.object({
+  version: z.string(),
+  model: z.object({ file: z.string(), sha256: z.string(), bytes: z.int(), opset: z.int() }),
+  /** Of each view, in pixels. */
+  side: z.literal(192),
+  views: z.tuple([z.literal("whole"), z.literal("close_up"), z.literal("detail")]),
+  facts: z.array(z.string()).length(11),
+  kinds: z.array(z.enum(manipulationKinds)).length(manipulationKinds.length),
+  artifacts: z.array(z.enum(artifactTitles)).length(artifactTitles.length),
+  thresholds: z.object({
+    /** Nothing is said about the kind below it. */
+    kind: z.number(),
+    /** A region below it is more likely a false alarm. */
+    confirmed: z.number(),
+    /** A title is said from here on. */
+    artifacts: z.record(z.enum(artifactTitles), z.number()),
+  }),
+  calibration: z.object({ kind: calibration, artifacts: calibration, confirmed: calibration }),
+  figures: z.record(z.string(), z.unknown()),
+});
+export type InterpretationManifest = z.infer<typeof interpretationManifest>;
 
 export const releaseManifest = z.object({
   name: z.literal("omni-iml"),
@@ -33,6 +60,8 @@ export const releaseManifest = z.object({
   }),
   /** Logistic on map quantiles, area above threshold, log10 of megapixels and the network's own score (see model/omni_iml/calibration). */
   score: z.object({ features: z.array(z.string()), weights: z.array(z.number()), bias: z.number() }),
+  /** Releases before 0.3 have none. */
+  interpretation: interpretationManifest.optional(),
   training: z.record(z.string(), z.unknown()),
   figures: z.record(z.string(), z.unknown()),
 });

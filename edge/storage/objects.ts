@@ -13,6 +13,8 @@ const fileNames: Readonly<Record<OutputName, string>> = {
   mask: "mask.png",
   overlay: "overlay.png",
   report: "report.json",
+  report_html: "report.html",
+  report_pdf: "report.pdf",
 };
 /** `prefix` is that of an attempt and ends with a slash. */
 export const outputKey = (prefix: string, output: OutputName) => `${prefix}${fileNames[output]}`;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Explained, explain } from "./explanation.ts";
 import { inputCaveats } from "./input-quality.ts";
 
-function regionAt(id: string, absolute: string, area_fraction: number): Region {
+function regionAt(id: string, absolute: Region["position"]["absolute"], area_fraction: number): Region {
   return {
     id,
     bbox: { x: 0, y: 0, width: 1, height: 1 },
@@ -14,6 +14,7 @@ function regionAt(id: string, absolute: string, area_fraction: number): Region {
     artifacts: [],
     position: { absolute, relative: null },
     content: null,
+    interpretation: null,
   };
 }
 

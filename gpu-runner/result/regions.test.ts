@@ -90,6 +90,7 @@ describe("regions", () => {
       artifacts: [],
       position: { absolute: "middle left", relative: null },
       content: null,
+      interpretation: null,
     });
     expect(second).toMatchObject({ id: "r2", score: 0.6, position: { absolute: "middle right" } });
   });

@@ -1,5 +1,5 @@
 /** The regions of a map: its connected parts, the most weighty first. */
-import type { Region } from "@omni-iml/shared/analysis";
+import type { AbsolutePosition, Region } from "@omni-iml/shared/analysis";
 import type { GreyMap } from "../image/encode.ts";
 import { type Component, connectedComponents } from "./components.ts";
 import { type Box, contourOf } from "./contour.ts";
@@ -74,6 +74,7 @@ function describe(component: Component, map: GreyMap, id: string): Region {
     artifacts: [],
     position: { absolute: positionInWords(component, map, fraction), relative: null },
     content: null,
+    interpretation: null,
   };
 }
 
@@ -89,7 +90,7 @@ function boxOf({ runs }: Component): Box {
 }
 
 /** Where the centre of gravity lies, by thirds of the displayed image. */
-function positionInWords({ runs, area }: Component, { width, height }: GreyMap, fraction: number): string {
+function positionInWords({ runs, area }: Component, { width, height }: GreyMap, fraction: number): AbsolutePosition {
   if (fraction > 0.5) return "most of the image";
   let sumX = 0;
   let sumY = 0;
@@ -98,7 +99,7 @@ function positionInWords({ runs, area }: Component, { width, height }: GreyMap, 
     sumY += (y + 0.5) * (to - from);
   }
   const third = (centre: number, side: number) => (centre < side / 3 ? 0 : centre <= (2 * side) / 3 ? 1 : 2);
-  const names = [
+  const names: readonly (readonly AbsolutePosition[])[] = [
     ["upper left", "upper centre", "upper right"],
     ["middle left", "centre", "middle right"],
     ["lower left", "lower centre", "lower right"],

@@ -25,6 +25,12 @@ const options = {
 } as const;
 
 const mostAtATime = 64;
+const endings: Readonly<Record<string, string>> = {
+  "application/json": "json",
+  "application/pdf": "pdf",
+  "image/png": "png",
+  "text/html": "html",
+};
 
 /** Exit statuses. */
 const [nothingFound, tamperingFound, notAnalysed] = [0, 1, 2];
@@ -119,10 +125,15 @@ async function store({ files }: Analysis, path: string, signal: AbortSignal): Pr
   await mkdir(dirname(path), { recursive: true });
   await Promise.all(
     Object.entries(files).map(async ([name, file]) => {
-      const ending = file.content_type === "application/json" ? "json" : "png";
-      await writeFile(`${path}.${name}.${ending}`, await download(name, file, signal));
+      await writeFile(`${path}.${fileNameOf(name, file)}`, await download(name, file, signal));
     }),
   );
+}
+
+/** `probability.png`, `report.json`, but `report.html` for `report_html`: the ending says it already. */
+function fileNameOf(name: string, { content_type }: ResultFile): string {
+  const ending = endings[content_type.split(";")[0] ?? ""] ?? "bin";
+  return `${name.endsWith(`_${ending}`) ? name.slice(0, -ending.length - 1) : name}.${ending}`;
 }
 
 async function download(name: string, file: ResultFile, signal: AbortSignal): Promise<Uint8Array> {

@@ -109,7 +109,7 @@ describe("the command", () => {
       .map((line) => JSON.parse(line));
     expect(lines.map(({ analysis }) => analysis.status)).toEqual(["succeeded", "succeeded"]);
     expect(status).toBe(lines.some(({ analysis }) => analysis.verdict === "tampered") ? 1 : 0);
-    const files = ["mask.png", "overlay.png", "probability.png", "report.json"];
+    const files = ["mask.png", "overlay.png", "probability.png", "report.html", "report.json", "report.pdf"];
     const stored = ["receipt-forged.jpg", "stdin"].flatMap((image) => files.map((name) => `${image}.${name}`));
     expect((await readdir(out)).sort()).toEqual(stored);
     const map = await sharp(join(out, "receipt-forged.jpg.probability.png")).metadata();
