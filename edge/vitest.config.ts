@@ -46,6 +46,7 @@ export default defineConfig(({ mode }) => ({
     testTimeout: mode === "faults" ? 600_000 : 45_000,
     // The worker logs every request; what a passing test logged is of no interest.
     silent: mode === "faults" ? false : "passed-only",
+    ...(mode === "faults" ? { onConsoleLog: (text: string) => text.startsWith("fault-row ") } : {}),
     // One worker for all files: starting one costs more than most files do. Every test has an account of its own.
     isolate: false,
     fileParallelism: false,
