@@ -23,6 +23,8 @@ export interface JpegStructure {
   readonly subsampling: string | null;
   /** Table of the frame's first component, 64 values in natural (row by row) order. */
   readonly firstTable: Int32Array;
+  /** The table of the second component, where there is one. */
+  readonly secondTable: Int32Array | null;
   /** The libjpeg quality whose table this is; null where none is. */
   readonly quality: number | null;
 }
@@ -41,17 +43,34 @@ const standardLuminance = [
   72, 92, 95, 98, 112, 100, 103, 99,
 ];
 
+/** libjpeg's luminance table of a quality (1 to 100), in natural order. */
+export function libjpegTable(quality: number): Int32Array {
+  // jpeg_quality_scaling and jpeg_add_quant_table of libjpeg, with force_baseline.
+  const scale = quality < 50 ? Math.floor(5000 / quality) : 200 - 2 * quality;
+  return Int32Array.from(standardLuminance, (value) =>
+    Math.min(255, Math.max(1, Math.floor((value * scale + 50) / 100))),
+  );
+}
+
 /** The libjpeg quality (1 to 100) that gives exactly this luminance table, or null. */
 export function libjpegQuality(table: Int32Array): number | null {
   for (let quality = 100; quality >= 1; quality--) {
-    // jpeg_quality_scaling and jpeg_add_quant_table of libjpeg, with force_baseline.
-    const scale = quality < 50 ? Math.floor(5000 / quality) : 200 - 2 * quality;
-    const same = standardLuminance.every(
-      (value, i) => table[i] === Math.min(255, Math.max(1, Math.floor((value * scale + 50) / 100))),
-    );
-    if (same) return quality;
+    if (libjpegTable(quality).every((value, i) => table[i] === value)) return quality;
   }
   return null;
+}
+
+/** The libjpeg quality whose luminance table is nearest to this one, by the ratio of its steps. */
+export function nearestQuality(table: Int32Array): number {
+  let best = { quality: 100, distance: Number.POSITIVE_INFINITY };
+  for (let quality = 100; quality >= 1; quality--) {
+    const distance = libjpegTable(quality).reduce(
+      (sum, value, i) => sum + Math.abs(Math.log(value / Math.max(1, table[i] ?? 1))),
+      0,
+    );
+    if (distance < best.distance) best = { quality, distance };
+  }
+  return best.quality;
 }
 
 function colourModel(components: readonly FrameComponent[], jfif: boolean, adobeTransform: number | null) {
@@ -152,6 +171,7 @@ export function readJpegStructure(bytes: Uint8Array): JpegStructure {
     colour: colourModel(components, jfif, adobeTransform),
     subsampling: subsamplingName(components),
     firstTable,
+    secondTable: tables.get(components[1]?.table ?? -1) ?? null,
     quality: libjpegQuality(firstTable),
   };
 }
