@@ -2,6 +2,8 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { settings } from "../environment.ts";
 import { outside } from "../testing/client.ts";
+import { insideUrls } from "../testing/inside-addresses.ts";
+import { checkWebhookAddress } from "../webhooks/address.ts";
 import { type EgressReason, type EgressRequest, egress } from "./egress.ts";
 
 type Get = Partial<Extract<EgressRequest, { method: "GET" }>>;
@@ -97,18 +99,19 @@ describe("addresses that are refused", () => {
     await expectReason(get(url), "invalid_address");
   });
 
-  it.each([
-    "http://127.0.0.1/",
-    "http://2130706433/",
-    "http://[::ffff:a00:1]/",
-    "http://169.254.169.254/",
-    "http://localhost:8080/",
-    "http://db.internal/",
-    "http://printer/",
-  ])("%s, by the worker itself where the platform's fetch is the way out", async (url) => {
-    const production = settings({ ...env, EGRESS_PROXY_URL: "" });
+  const production = settings({ ...env, EGRESS_PROXY_URL: "" });
+
+  it.each(insideUrls)("%s, by the worker itself where the platform's fetch is the way out", async (url) => {
     const limits = { timeout: 5_000, maxBytes: 10, redirects: 0 };
-    await expectReason(egress(production, { method: "GET", url, ...limits }), "address_refused");
+    const refusal = expect(egress(production, { method: "GET", url, ...limits })).rejects;
+    await refusal.toMatchObject({ reason: expect.stringMatching(/^(address_refused|invalid_address)$/) });
+  });
+
+  it.each(insideUrls)("%s as a webhook's", (url) => {
+    const https = url.replace("http:", "https:");
+    for (const address of [url, https]) {
+      expect(() => checkWebhookAddress(production, address, "url")).toThrow(/^url: must|not a public address/);
+    }
   });
 
   it("is not what a proxy is called that does not answer", async () => {
