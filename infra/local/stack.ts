@@ -1,11 +1,12 @@
 /**
- * The whole system on this machine: one GPU runner on the CPU provider, the egress proxy, and the edge worker in
+ * The whole system on this machine: a GPU runner or several on the CPU provider, the egress proxy, and the edge worker in
  * `wrangler dev` with its storage, database, objects and queues. Nothing but what the proxy fetches leaves the loopback
  * interface.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildPlayground } from "../../edge/playground/build.ts";
@@ -35,8 +36,8 @@ export interface StackConfig {
   state: StateFolder;
   /** Takes one line about a child that died. */
   report: (line: string) => void;
-  /** Base addresses of runners that run already, with the secret of `state`; without them one is started here. */
-  runners?: readonly string[];
+  /** How many runners are started here, or the base addresses of those that run already, with the secret of `state`; one by default. */
+  runners?: number | readonly string[];
   /** Where clients and runners reach the storage, if not directly. */
   storageEndpoint?: string;
 }
@@ -45,7 +46,7 @@ export class LocalStack {
   readonly baseUrl: string;
   readonly #config: StackConfig;
   readonly #processes: SupervisedProcess[] = [];
-  #runnerUrl = "";
+  #runnerUrls: readonly string[] = [];
   // Both who sign with it and who verify are started together, so it need not outlive them.
   readonly #egress = { url: "", secret: randomBytes(32).toString("base64url") };
 
@@ -58,11 +59,11 @@ export class LocalStack {
     });
   }
 
-  get runnerUrl(): string {
-    return this.#runnerUrl;
+  get runnerUrls(): readonly string[] {
+    return this.#runnerUrls;
   }
 
-  /** The process groups of the stack that run now, by name: `edge`, `egress-proxy`, `gpu-runner`. */
+  /** The process groups of the stack that run now, by name: `edge`, `egress-proxy`, `gpu-runner`, `gpu-runner-2` … */
   get processGroups(): ReadonlyMap<string, number> {
     return new Map(this.#processes.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid] as const])));
   }
@@ -75,13 +76,15 @@ export class LocalStack {
     await requirePort(port);
     const secrets = await state.secrets(newLocalAccount);
 
-    // The runner warms its model while the database is made ready.
-    const runner = this.#config.runners === undefined ? await this.#startRunner(secrets) : null;
+    // The runners warm their model while the database is made ready.
+    const runners = await this.#startRunners(secrets);
     const egress = await this.#startEgressProxy();
     await step("database", () => this.#prepareDatabase(secrets));
     await step("playground", buildPlayground);
     const edge = await this.#startEdge(secrets);
-    if (runner) await step("GPU runner (CPU provider)", () => this.#ready(runner, `${this.#runnerUrl}/readyz`));
+    for (const { child, url } of runners) {
+      await step(`${child.name} (CPU provider)`, () => this.#ready(child, `${url}/readyz`));
+    }
     await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));
     await step("edge worker", () => this.#ready(edge, `${this.baseUrl}/readyz`));
     return { apiKey: secrets.api_key };
@@ -114,17 +117,30 @@ export class LocalStack {
     this.#config.state.noteGroups(this.#processes.flatMap(({ pid }) => pid ?? []));
   }
 
-  async #startRunner(secrets: LocalSecrets): Promise<SupervisedProcess> {
-    const port = await freePort();
-    this.#runnerUrl = `http://127.0.0.1:${port}`;
-    return this.#spawn("gpu-runner", ["gpu-runner/main.ts"], {
-      ...process.env,
-      PORT: String(port),
-      HOST: "127.0.0.1",
-      PROVIDER: "cpu",
-      RUNNER_SECRET: secrets.runner_secret,
-      DRAIN_SECONDS: String(drainSeconds),
-    });
+  async #startRunners(secrets: LocalSecrets): Promise<{ child: SupervisedProcess; url: string }[]> {
+    const { runners = 1 } = this.#config;
+    if (typeof runners !== "number") {
+      this.#runnerUrls = runners;
+      return [];
+    }
+    const started: { child: SupervisedProcess; url: string }[] = [];
+    // They share the machine: each with all of its threads would only get into the others' way.
+    const threads = runners > 1 ? { THREADS: String(Math.max(1, Math.floor(availableParallelism() / runners))) } : {};
+    for (let number = 1; number <= runners; number++) {
+      const port = await freePort();
+      const child = this.#spawn(number === 1 ? "gpu-runner" : `gpu-runner-${number}`, ["gpu-runner/main.ts"], {
+        ...threads,
+        ...process.env,
+        PORT: String(port),
+        HOST: "127.0.0.1",
+        PROVIDER: "cpu",
+        RUNNER_SECRET: secrets.runner_secret,
+        DRAIN_SECONDS: String(drainSeconds),
+      });
+      started.push({ child, url: `http://127.0.0.1:${port}` });
+    }
+    this.#runnerUrls = started.map(({ url }) => url);
+    return started;
   }
 
   /** What its environment says about loopback, EGRESS_ALLOW_LOOPBACK, is for whoever types `npm start` to decide. */
@@ -143,7 +159,7 @@ export class LocalStack {
     const { port, state } = this.#config;
     state.writeEdgeEnvironment(
       edgeVariables({
-        runnerUrls: this.#config.runners ?? [this.#runnerUrl],
+        runnerUrls: this.#runnerUrls,
         runnerSecret: secrets.runner_secret,
         egressUrl: this.#egress.url,
         egressSecret: this.#egress.secret,

@@ -10,14 +10,15 @@ import { StateFolder } from "./state-folder.ts";
 
 const sample = join(repository, "test/samples/balloon-forged.jpg");
 
-const usage = `npm start              start, analyse a sample, serve until Ctrl-C
-npm start -- --check   start, analyse a sample, stop; exit 0 if the answer is sane
-PORT                   port of the API (8787)
-OMNI_IML_STATE         folder of all state (.omni-iml in the repository)
-EGRESS_ALLOW_LOOPBACK  1: image_url and webhooks may name this machine, for development`;
+const usage = `npm start                  start, analyse a sample, serve until Ctrl-C
+npm start -- --check       start, analyse a sample, stop; exit 0 if the answer is sane
+npm start -- --runners N   with N GPU runners instead of one
+PORT                       port of the API (8787)
+OMNI_IML_STATE             folder of all state (.omni-iml in the repository)
+EGRESS_ALLOW_LOOPBACK      1: image_url and webhooks may name this machine, for development`;
 
 async function main(): Promise<number> {
-  const { check, help } = argumentsGiven();
+  const { check, help, runners } = argumentsGiven();
   if (help) {
     console.log(usage);
     return 0;
@@ -27,6 +28,7 @@ async function main(): Promise<number> {
   const stack = new LocalStack({
     port,
     state,
+    runners,
     report: (line) => console.error(`! ${line}`),
   });
   const asked = stopRequest();
@@ -36,7 +38,7 @@ async function main(): Promise<number> {
     if (typeof outcome === "string") return 130;
     if (outcome.complaints.length > 0) return 1;
     if (check) return 0;
-    console.log(`runner: ${stack.runnerUrl}  logs: ${state.logs}`);
+    console.log(`runner: ${stack.runnerUrls.join(",")}  logs: ${state.logs}`);
     console.log(`playground: open ${stack.baseUrl} in a browser; reference: ${stack.baseUrl}/docs`);
     console.log(`ready: ${stack.baseUrl}  key: ${outcome.apiKey}`);
     await asked;
@@ -54,10 +56,26 @@ async function start(stack: LocalStack): Promise<{ apiKey: string; complaints: s
   return { apiKey, complaints };
 }
 
-function argumentsGiven(): { check: boolean; help: boolean } {
+/** Beyond this they would only wait for each other. */
+const mostRunners = 16;
+
+function argumentsGiven(): { check: boolean; help: boolean; runners: number } {
+  const { check, help, runners } = parsed();
+  const count = Number(runners);
+  if (!Number.isInteger(count) || count < 1 || count > mostRunners) {
+    throw new StartupError(`--runners takes a number from 1 to ${mostRunners}, not ${JSON.stringify(runners)}`);
+  }
+  return { check, help, runners: count };
+}
+
+function parsed(): { check: boolean; help: boolean; runners: string } {
   try {
     const { values } = parseArgs({
-      options: { check: { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+      options: {
+        check: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+        runners: { type: "string", default: "1" },
+      },
     });
     return values;
   } catch (cause) {

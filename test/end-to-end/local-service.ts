@@ -19,19 +19,24 @@ export interface Ended {
 export class LocalService {
   readonly baseUrl: string;
   readonly apiKey: string;
-  readonly runnerUrl: string;
+  readonly runnerUrls: readonly string[];
   readonly #npm: ChildProcess;
 
-  private constructor(npm: ChildProcess, found: { baseUrl: string; apiKey: string; runnerUrl: string }) {
+  private constructor(npm: ChildProcess, found: { baseUrl: string; apiKey: string; runnerUrls: string[] }) {
     this.#npm = npm;
     this.baseUrl = found.baseUrl;
     this.apiKey = found.apiKey;
-    this.runnerUrl = found.runnerUrl;
+    this.runnerUrls = found.runnerUrls;
   }
 
   /** Ready when it resolves. */
-  static async start(state: string, port: number, variables: NodeJS.ProcessEnv = {}): Promise<LocalService> {
-    const npm = spawnNpmStart(state, port, variables);
+  static async start(
+    state: string,
+    port: number,
+    variables: NodeJS.ProcessEnv = {},
+    options: readonly string[] = [],
+  ): Promise<LocalService> {
+    const npm = spawnNpmStart(state, port, variables, options);
     const output = collect(npm);
     // A test run that is broken off takes the stack with it.
     process.once("exit", () => npm.pid !== undefined && npm.exitCode === null && process.kill(-npm.pid, "SIGTERM"));
@@ -41,7 +46,7 @@ export class LocalService {
         const line = /^ready: (\S+) {2}key: (\S+)$/m.exec(output.stdout);
         const runner = /^runner: (\S+)/m.exec(output.stdout);
         if (line?.[1] && line[2] && runner?.[1]) {
-          resolve(new LocalService(npm, { baseUrl: line[1], apiKey: line[2], runnerUrl: runner[1] }));
+          resolve(new LocalService(npm, { baseUrl: line[1], apiKey: line[2], runnerUrls: runner[1].split(",") }));
         }
       });
       npm.once("exit", (code) => reject(new Error(`npm start ended with ${code}:\n${output.stdout}${output.stderr}`)));
@@ -90,12 +95,18 @@ export class LocalService {
     await exit;
   }
 
-  /** How many jobs the runner has ended, in whichever way. */
+  /** How many jobs the runners have ended, in whichever way. */
   async jobsEnded(): Promise<number> {
-    const metrics = await (await fetch(`${this.runnerUrl}/metrics`)).text();
-    const counts = [...metrics.matchAll(/^omni_runner_jobs_total\{[^}]*\} (\d+)$/gm)].map(([, count]) => Number(count));
+    const counts = await Promise.all(this.runnerUrls.map(jobsEndedBy));
     return counts.reduce((sum, count) => sum + count, 0);
   }
+}
+
+/** How many jobs one runner has ended. */
+export async function jobsEndedBy(runnerUrl: string): Promise<number> {
+  const metrics = await (await fetch(`${runnerUrl}/metrics`)).text();
+  const counts = [...metrics.matchAll(/^omni_runner_jobs_total\{[^}]*\} (\d+)$/gm)].map(([, count]) => Number(count));
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Those of `pids` that still run; a process that has ended and waits to be reaped does not. */
@@ -117,8 +128,13 @@ export function processTable() {
   });
 }
 
-function spawnNpmStart(state: string, port: number | string, variables: NodeJS.ProcessEnv): ChildProcess {
-  return spawn("npm", ["start"], {
+function spawnNpmStart(
+  state: string,
+  port: number | string,
+  variables: NodeJS.ProcessEnv,
+  options: readonly string[] = [],
+): ChildProcess {
+  return spawn("npm", ["start", "--", ...options], {
     cwd: repository,
     env: { ...process.env, ...variables, OMNI_IML_STATE: state, PORT: String(port) },
     // A process group of its own, as a shell gives to what it runs in the foreground.
