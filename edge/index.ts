@@ -7,6 +7,7 @@ import { consumeDispatches } from "./analysis/dispatch-queue.ts";
 import type { DispatchMessage, Environment } from "./environment.ts";
 import type { App } from "./middleware/app-types.ts";
 import { authentication } from "./middleware/authentication.ts";
+import { crossOrigin } from "./middleware/cross-origin.ts";
 import { invalidRequest, problemResponse, renderError } from "./middleware/problem-response.ts";
 import { requestId } from "./middleware/request-id.ts";
 import { registerAccounts } from "./routes/accounts.ts";
@@ -52,6 +53,8 @@ app.use(async (context, next) => {
   await next();
   context.header("cache-control", "no-store");
 });
+app.use("/v1/*", crossOrigin);
+app.use("/openapi.json", crossOrigin);
 app.use(
   methodNotAllowed({
     app,

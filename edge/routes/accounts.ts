@@ -24,6 +24,7 @@ const admin = requireScope("admin");
 const create = createRoute({
   method: "post",
   path: "/v1/accounts",
+  operationId: "createAccount",
   summary: "Create an account",
   description:
     "With a first key that has every scope. Only for admin keys of the accounts that run this deployment, as all of these.",
@@ -39,6 +40,7 @@ const create = createRoute({
 const list = createRoute({
   method: "get",
   path: "/v1/accounts",
+  operationId: "listAccounts",
   summary: "List accounts, oldest first",
   security,
   request: {
@@ -54,6 +56,7 @@ const list = createRoute({
 const read = createRoute({
   method: "get",
   path: "/v1/accounts/{id}",
+  operationId: "getAccount",
   summary: "Read an account",
   security,
   request: { params: accountPath, query: noQuery },
@@ -67,6 +70,7 @@ const read = createRoute({
 const change = createRoute({
   method: "patch",
   path: "/v1/accounts/{id}",
+  operationId: "updateAccount",
   summary: "Change an account",
   description: "Its name and limits. A disabled account's keys are refused; what it has under way goes on.",
   security,

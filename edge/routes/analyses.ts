@@ -54,6 +54,7 @@ function besideRawBody(name: string, schema: z.ZodType) {
 const submission = {
   method: "post",
   path: "/v1/analyses",
+  operationId: "createAnalysis",
   summary: "Analyse an image",
   description:
     "Sends an image of up to 20 MiB and, unless `Prefer` says otherwise, waits up to 30 seconds for the end. " +
@@ -108,6 +109,7 @@ const submission = {
 const read = createRoute({
   method: "get",
   path: "/v1/analyses/{id}",
+  operationId: "getAnalysis",
   summary: "Read an analysis",
   security,
   request: { params: analysisPath, query: noQuery, headers: prefer },
@@ -121,6 +123,7 @@ const read = createRoute({
 const list = createRoute({
   method: "get",
   path: "/v1/analyses",
+  operationId: "listAnalyses",
   summary: "List analyses, newest first",
   description: "The list is an index and may be a moment behind the analyses themselves.",
   security,
@@ -144,6 +147,7 @@ const list = createRoute({
 const cancel = createRoute({
   method: "post",
   path: "/v1/analyses/{id}/cancel",
+  operationId: "cancelAnalysis",
   summary: "Cancel an analysis",
   description: "Ends the analysis as `canceled` unless it has ended already; answers with its state either way.",
   security,
@@ -158,6 +162,7 @@ const cancel = createRoute({
 const erase = createRoute({
   method: "delete",
   path: "/v1/analyses/{id}",
+  operationId: "deleteAnalysis",
   summary: "Erase an analysis",
   description: "Deletes the image, the results and everything stored about them. From then on the id answers 410.",
   security,
@@ -169,6 +174,7 @@ const erase = createRoute({
 const feedback = createRoute({
   method: "post",
   path: "/v1/analyses/{id}/feedback",
+  operationId: "giveFeedback",
   summary: "Say what you found yourself",
   description: "Kept with the analysis, in place of what was said before, and erased with it. Used for nothing else.",
   security,
@@ -188,6 +194,7 @@ const feedback = createRoute({
 const erasureOf = createRoute({
   method: "get",
   path: "/v1/analyses/{id}/erasure",
+  operationId: "getErasure",
   summary: "See that an analysis was erased",
   description:
     "Of a deleted or expired analysis: when, why, and what is left of it in storage, counted for this answer.",

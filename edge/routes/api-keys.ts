@@ -16,6 +16,7 @@ const admin = requireScope("admin");
 const create = createRoute({
   method: "post",
   path: "/v1/api-keys",
+  operationId: "createApiKey",
   summary: "Create an API key",
   description:
     "The answer is the only one that ever shows the key. Needs a key with the scope `admin`, as all of these.",
@@ -31,6 +32,7 @@ const create = createRoute({
 const list = createRoute({
   method: "get",
   path: "/v1/api-keys",
+  operationId: "listApiKeys",
   summary: "List API keys",
   description: "All keys of the account, newest first; those that were revoked, too.",
   security,
@@ -42,6 +44,7 @@ const list = createRoute({
 const read = createRoute({
   method: "get",
   path: "/v1/api-keys/{id}",
+  operationId: "getApiKey",
   summary: "Read an API key",
   security,
   request: { params: keyPath, query: noQuery },
@@ -52,6 +55,7 @@ const read = createRoute({
 const roll = createRoute({
   method: "post",
   path: "/v1/api-keys/{id}/roll",
+  operationId: "rollApiKey",
   summary: "Roll an API key",
   description:
     "Creates a key with the same name and scopes; the old one expires, at once or after the time you ask for.",
@@ -72,6 +76,7 @@ const roll = createRoute({
 const revoke = createRoute({
   method: "delete",
   path: "/v1/api-keys/{id}",
+  operationId: "revokeApiKey",
   summary: "Revoke an API key",
   description: "From the next request on it is refused. The account's last key with the scope `admin` stays.",
   security,

@@ -23,6 +23,7 @@ const longestBody = 4 * 1024 * 1024;
 const create = createRoute({
   method: "post",
   path: "/v1/batches",
+  operationId: "createBatch",
   summary: "Analyse many images",
   description:
     "Up to 1,000 items, each an `image_url` or an `upload_id`. Answers at once; the items become analyses bit by bit. " +
@@ -43,6 +44,7 @@ const create = createRoute({
 const read = createRoute({
   method: "get",
   path: "/v1/batches/{id}",
+  operationId: "getBatch",
   summary: "Read a batch",
   security,
   request: { params: batchPath, query: noQuery },
@@ -56,6 +58,7 @@ const read = createRoute({
 const items = createRoute({
   method: "get",
   path: "/v1/batches/{id}/items",
+  operationId: "listBatchItems",
   summary: "List a batch's items, in order",
   security,
   request: {
@@ -78,6 +81,7 @@ const items = createRoute({
 const cancel = createRoute({
   method: "post",
   path: "/v1/batches/{id}/cancel",
+  operationId: "cancelBatch",
   summary: "Cancel a batch",
   description: "Begins no further item and cancels those under way. What has ended stays.",
   security,
@@ -92,6 +96,7 @@ const cancel = createRoute({
 const erase = createRoute({
   method: "delete",
   path: "/v1/batches/{id}",
+  operationId: "deleteBatch",
   summary: "Erase a batch",
   description: "Erases the batch and every analysis that it became. From then on all their ids answer 410.",
   security,

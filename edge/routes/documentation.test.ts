@@ -33,6 +33,15 @@ describe("/openapi.json", () => {
     }
   });
 
+  it("names every operation, once, and the resource that it belongs to", async () => {
+    const { paths } = await document();
+    const operations = Object.values(paths).flatMap((item) => Object.values(item));
+    const named = z.object({ operationId: z.string().regex(/^[a-z][a-zA-Z]+$/), tags: z.array(z.string()).length(1) });
+    const names = operations.map((operation) => named.parse(operation).operationId);
+    expect(names.length).toBeGreaterThan(40);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
   it("has examples that fit their schemas", () => {
     const modules = [accounts, analysis, batches, erasure, feedback, models, problems, submission, uploads, webhooks];
     let checked = 0;

@@ -29,6 +29,7 @@ const sentEvent = z
 const events = createRoute({
   method: "get",
   path: "/v1/analyses/{id}/events",
+  operationId: "streamAnalysisEvents",
   summary: "Follow an analysis",
   description:
     "Server-sent events: `status` and `stage` as they happen, from the first one on or after `Last-Event-ID`, and " +

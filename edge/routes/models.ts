@@ -10,6 +10,7 @@ import { problems, security } from "./documentation.ts";
 const models = createRoute({
   method: "get",
   path: "/v1/models",
+  operationId: "listModels",
   summary: "What is served",
   security,
   request: { query: z.strictObject({}) },

@@ -21,6 +21,7 @@ import { json, noQuery } from "./json.ts";
 const session = createRoute({
   method: "post",
   path: "/v1/playground/session",
+  operationId: "beginPlaygroundSession",
   summary: "Begin or go on with a playground session",
   description:
     "For the playground's own page: an anonymous account behind an HttpOnly cookie, with a small quota and results that " +

@@ -22,6 +22,7 @@ const inputAddressLife = 60_000;
 const create = createRoute({
   method: "post",
   path: "/v1/analyses/{id}/share",
+  operationId: "shareAnalysis",
   summary: "Share an analysis",
   description:
     "A link by which anybody who has it can see the image and what was found, without your metadata, file name and " +
@@ -38,6 +39,7 @@ const create = createRoute({
 const revoke = createRoute({
   method: "delete",
   path: "/v1/analyses/{id}/share",
+  operationId: "stopSharingAnalysis",
   summary: "Stop sharing an analysis",
   description: "The link that there was, if any, answers 404 from now on; sharing again makes another one.",
   security,
@@ -49,6 +51,7 @@ const revoke = createRoute({
 const input = createRoute({
   method: "get",
   path: "/v1/analyses/{id}/input",
+  operationId: "getAnalysisInput",
   summary: "Fetch the image that was analysed",
   description: "Redirects to storage, as long as the image is kept there.",
   security,
@@ -63,6 +66,7 @@ const input = createRoute({
 const readShared = createRoute({
   method: "get",
   path: "/v1/shared/{token}",
+  operationId: "getSharedAnalysis",
   summary: "Read a shared analysis",
   description: "Needs no key. What is the owner's own is left out: metadata, file name and feedback.",
   security: [],
@@ -76,6 +80,7 @@ const readShared = createRoute({
 const sharedInput = createRoute({
   method: "get",
   path: "/v1/shared/{token}/input",
+  operationId: "getSharedInput",
   summary: "Fetch the image of a shared analysis",
   description: "Needs no key. Redirects to storage, as long as the image is kept there.",
   security: [],

@@ -21,6 +21,7 @@ const longestBody = 16 * 1024;
 const create = createRoute({
   method: "post",
   path: "/v1/uploads",
+  operationId: "createUpload",
   summary: "Announce a file",
   description:
     "For images of up to 200 MB. PUT the file to `put.url` with `put.headers`, then send its id as `upload_id` to " +
@@ -41,6 +42,7 @@ const create = createRoute({
 const read = createRoute({
   method: "get",
   path: "/v1/uploads/{id}",
+  operationId: "getUpload",
   summary: "Read an upload",
   security,
   request: { params: uploadPath, query: noQuery },
@@ -54,6 +56,7 @@ const read = createRoute({
 const erase = createRoute({
   method: "delete",
   path: "/v1/uploads/{id}",
+  operationId: "deleteUpload",
   summary: "Erase an upload",
   description: "Deletes the file. An analysis that it has become is not touched.",
   security,

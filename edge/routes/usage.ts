@@ -13,6 +13,7 @@ const daysBetween = (from: string, to: string) => (Date.parse(to) - Date.parse(f
 const usage = createRoute({
   method: "get",
   path: "/v1/usage",
+  operationId: "getUsage",
   summary: "What was used, by day",
   description: "Days are UTC. Without `from` and `to`: the current month.",
   security,

@@ -40,6 +40,7 @@ const writing = requireScope("write");
 const create = createRoute({
   method: "post",
   path: "/v1/webhook-endpoints",
+  operationId: "createWebhookEndpoint",
   summary: "Register a webhook endpoint",
   description: "From now on it is told what happens in this account. Messages follow Standard Webhooks.",
   security,
@@ -54,6 +55,7 @@ const create = createRoute({
 const list = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints",
+  operationId: "listWebhookEndpoints",
   summary: "List webhook endpoints",
   description: "Oldest first; the last one stands for webhooks that requests name themselves.",
   security,
@@ -68,6 +70,7 @@ const list = createRoute({
 const read = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints/{id}",
+  operationId: "getWebhookEndpoint",
   summary: "Read a webhook endpoint",
   description: "Also tells whether it is disabled, why, and since when it has been failing.",
   security,
@@ -82,6 +85,7 @@ const read = createRoute({
 const change = createRoute({
   method: "patch",
   path: "/v1/webhook-endpoints/{id}",
+  operationId: "updateWebhookEndpoint",
   summary: "Change a webhook endpoint",
   description: "Of the endpoint for webhooks that requests name, only `enabled` can be changed.",
   security,
@@ -96,6 +100,7 @@ const change = createRoute({
 const remove = createRoute({
   method: "delete",
   path: "/v1/webhook-endpoints/{id}",
+  operationId: "deleteWebhookEndpoint",
   summary: "Delete a webhook endpoint",
   description:
     "With its log, its secrets and what was not delivered yet. The one for webhooks that requests name is emptied.",
@@ -108,6 +113,7 @@ const remove = createRoute({
 const secret = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints/{id}/secret",
+  operationId: "getWebhookSecret",
   summary: "Read a webhook endpoint's secret",
   security,
   request: { params: endpointPath, query: noQuery },
@@ -121,6 +127,7 @@ const secret = createRoute({
 const rotate = createRoute({
   method: "post",
   path: "/v1/webhook-endpoints/{id}/rotate-secret",
+  operationId: "rotateWebhookSecret",
   summary: "Rotate a webhook endpoint's secret",
   description: "Messages carry the signatures of both until the old secret expires.",
   security,
@@ -140,6 +147,7 @@ const rotate = createRoute({
 const test = createRoute({
   method: "post",
   path: "/v1/webhook-endpoints/{id}/test",
+  operationId: "testWebhookEndpoint",
   summary: "Send a test event",
   description: "Sends `webhook.test` and answers after the first attempt with how it went.",
   security,
@@ -154,6 +162,7 @@ const test = createRoute({
 const deliveries = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints/{id}/deliveries",
+  operationId: "listWebhookDeliveries",
   summary: "List deliveries, newest first",
   description: "Every message of the last 30 days with every attempt.",
   security,
@@ -168,6 +177,7 @@ const deliveries = createRoute({
 const deadLetters = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints/{id}/dead-letters",
+  operationId: "listDeadLetters",
   summary: "List dead letters, newest first",
   description: "Messages that were given up: after the last attempt, after a 410, or while the endpoint was disabled.",
   security,
@@ -182,6 +192,7 @@ const deadLetters = createRoute({
 const replay = createRoute({
   method: "post",
   path: "/v1/webhook-endpoints/{id}/dead-letters/replay",
+  operationId: "replayDeadLetters",
   summary: "Replay all dead letters",
   security,
   request: { params: endpointPath, query: noQuery, headers: idempotencyHeader },
@@ -198,6 +209,7 @@ const replay = createRoute({
 const delivery = createRoute({
   method: "get",
   path: "/v1/webhook-endpoints/{id}/deliveries/{delivery}",
+  operationId: "getWebhookDelivery",
   summary: "Read a delivery",
   security,
   request: { params: deliveryPath, query: noQuery },
@@ -211,6 +223,7 @@ const delivery = createRoute({
 const redeliver = createRoute({
   method: "post",
   path: "/v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver",
+  operationId: "redeliverWebhook",
   summary: "Deliver a message again",
   description: "Under the same `webhook-id`, whatever became of it before.",
   security,
