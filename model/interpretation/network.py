@@ -1,0 +1,298 @@
+"""The interpretation network: fixed evidence of a region, and a small trained head on it.
+
+`Evidence` measures: features of an ImageNet encoder inside the region and around it, in three views and in the
+reference prompt I_ref = (I + M) / 2; what forensic filters leave of noise, compression and the border; where else in
+the image the region's features are found. Nothing in it is trained here, so it is computed once per region and `Head`
+learns from the cached numbers. It shares no weights with the localization network.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from interpretation.views import SIDE
+from interpretation.vocabulary import KINDS, TITLES
+from omni_iml.encoder import SRM, EfficientNetLite2
+
+STAGES = (4, 7, 11)  # index after the last block at strides 4, 8, 16
+WHOLE, CLOSE_UP, DETAIL = range(3)
+GRID = 12  # cells of the region's outline that the head sees, per side
+LAGS = (1, 2, 4)  # px: learned decoders upsample by 2 and 4 and leave their period
+
+
+def dilated(mask: Tensor, by: int) -> Tensor:
+    """[N, 1, H, W] grown by `by` pixels (a square, one direction after the other: many times cheaper)."""
+    mask = functional.max_pool2d(mask, (1, 2 * by + 1), 1, (0, by))
+    return functional.max_pool2d(mask, (2 * by + 1, 1), 1, (by, 0))
+
+
+def eroded(mask: Tensor, by: int) -> Tensor:
+    """[N, 1, H, W] shrunk by `by` pixels; the image's border does not shrink it."""
+    return 1 - dilated(1 - mask, by)
+
+
+def mean_in(x: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over the picture: [N, C, H, W], [N, 1, H, W] to [N, C]; 0 where the weight is."""
+    return (x * weight).sum((2, 3)) / (weight.sum((2, 3)) + 1e-3)
+
+
+def mean_and_spread(x: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean and standard deviation: [N, 2C]."""
+    mean = mean_in(x, weight)
+    variance = mean_in(x * x, weight) - mean * mean
+    return torch.cat([mean, variance.clamp(min=0).add(1e-6).sqrt()], 1)
+
+
+def dct_basis() -> Tensor:
+    """The 64 orthonormal 8×8 DCT-II kernels, [64, 1, 8, 8]."""
+    n = torch.arange(8, dtype=torch.float64)
+    rows = torch.cos(torch.pi * (2 * n[None] + 1) * n[:, None] / 16) * 0.5
+    rows[0] *= 0.5**0.5
+    return torch.einsum("ux,vy->uvxy", rows, rows).reshape(64, 1, 8, 8).float()
+
+
+class Evidence(nn.Module):
+    """views uint8 [N,3,S,S,3], masks uint8 [N,3,S,S], facts float [N,11] to numbers float [N, D]."""
+
+    def __init__(self, pretrained: bool = True):
+        super().__init__()
+        self.encoder = EfficientNetLite2()
+        if pretrained:
+            self.encoder.load_pretrained()
+        self.encoder._blocks = self.encoder._blocks[: STAGES[-1]]
+        self.register_buffer("srm", torch.stack([torch.tensor(kernel)[None] / scale for kernel, scale in SRM]))
+        self.register_buffer("dct", dct_basis())
+        self.register_buffer("luma", torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1))
+        ycc = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
+        self.register_buffer("ycc", ycc.reshape(3, 3, 1, 1))
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Evidence":
+        """Never: the norms keep their pretrained statistics."""
+        return super().train(False)
+
+    def forward(self, views: Tensor, masks: Tensor, facts: Tensor) -> Tensor:
+        """See the class."""
+        images = views.permute(0, 1, 4, 2, 3).float()
+        regions = (masks.float() / 255).unsqueeze(2)
+        whole, close, detail = images[:, WHOLE], images[:, CLOSE_UP], images[:, DETAIL]
+        whole_mask, close_mask, detail_mask = regions[:, WHOLE], regions[:, CLOSE_UP], regions[:, DETAIL]
+        parts = [
+            self.picture(whole, whole_mask, close, close_mask, detail, detail_mask),
+            self.reference(whole, whole_mask),
+            self.traces(detail, detail_mask, compression=True),
+            self.traces(close, close_mask, compression=False),
+            self.outline(close_mask, facts),
+        ]
+        return torch.cat(parts, 1)
+
+    def picture(self, whole, whole_mask, close, close_mask, detail, detail_mask) -> Tensor:
+        """Encoder features inside and around the region, and how alike its inside is to what lies elsewhere."""
+        count = whole.shape[0]
+        quarter = self.encoder.blocks(self.encoder.stem((torch.cat([whole, close, detail]) - 127) / 128), 0, STAGES[0])
+        eighth = self.encoder.blocks(quarter, STAGES[0], STAGES[1])
+        sixteenth = self.encoder.blocks(eighth[count : 2 * count], STAGES[1], STAGES[2])
+        parts = []
+        for mask, at_quarter, at_eighth in (
+            (close_mask, quarter[count : 2 * count], eighth[count : 2 * count]),
+            (detail_mask, quarter[2 * count :], eighth[2 * count :]),
+        ):
+            around = dilated(mask, 16) * (1 - dilated(mask, 2))
+            for features, stride in ((at_quarter, 4), (at_eighth, 8)):
+                inside, outside = functional.avg_pool2d(mask, stride), functional.avg_pool2d(around, stride)
+                own, other = mean_and_spread(features, inside), mean_and_spread(features, outside)
+                parts += [own, own - other]
+        inside = functional.avg_pool2d(close_mask, 16)
+        own = mean_in(sixteenth, inside)
+        parts += [own, own - mean_in(sixteenth, 1 - inside)]
+        parts.append(self.likeness(eighth[:count], whole_mask))
+        return torch.cat(parts, 1)
+
+    def likeness(self, features: Tensor, mask: Tensor) -> Tensor:
+        """For the region's cells the best match elsewhere, and for the others theirs in the region: [N, 8]."""
+        inside = functional.avg_pool2d(mask, 8)
+        away = 1 - dilated(inside, 1)
+        centred = features - features.mean((2, 3), keepdim=True)
+        centred = centred / (centred.square().mean((2, 3), keepdim=True) + 1e-3).sqrt()
+        cells = functional.normalize(centred.flatten(2), dim=1)
+        alike = cells.transpose(1, 2) @ cells
+        own, other = inside.flatten(2).transpose(1, 2), away.flatten(2)
+        best = (alike * (other > 0.5) - 2 * (other <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
+        weight = (own > 0.5).float() + 1e-4 * own
+        total = weight.sum((1, 2)).clamp(min=1e-6)
+        mean = (best * weight).sum((1, 2)) / total
+        spread = ((best - mean[:, None, None]).square() * weight).sum((1, 2)) / total
+        tops = (best.squeeze(2) - 2 * (own.squeeze(2) <= 0.5)).topk(4, 1).values.clamp(min=-1)
+        share = [((best > level).float() * weight).sum((1, 2)) / total for level in (0.8, 0.9)]
+        return torch.cat([torch.stack([mean, spread.add(1e-6).sqrt(), *share], 1), tops], 1)
+
+    def reference(self, whole: Tensor, mask: Tensor) -> Tensor:
+        """The reference visual prompt through the encoder, at half the size: what the region is, and in what scene."""
+        prompt = functional.avg_pool2d((whole + 255 * mask) / 2, 2)
+        features = self.encoder.blocks(self.encoder.stem((prompt - 127) / 128), 0, STAGES[-1])
+        return torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
+
+    def traces(self, image: Tensor, mask: Tensor, compression: bool) -> Tensor:
+        """Colour, noise, sharpness, border; with `compression` also DCT statistics, block lattice, periods."""
+        core, near = eroded(mask, 2), dilated(mask, 2)
+        core = core + 0.05 * mask  # a thin region has no core
+        ring = dilated(near, 12) * (1 - near)
+        grey = (image * self.luma).sum(1, keepdim=True)
+        residual = functional.conv2d(functional.pad(grey, (2, 2, 2, 2), mode="replicate"), self.srm)
+        soft = self.blurred(grey, 1)
+        softer = self.blurred(soft, 2)
+        softest = self.blurred(softer, 3)
+        right = functional.pad(grey[..., 1:] - grey[..., :-1], (0, 1, 0, 0))
+        below = functional.pad(grey[..., 1:, :] - grey[..., :-1, :], (0, 0, 0, 1))
+        steep = (right.square() + below.square() + 1e-3).sqrt()
+        size = torch.cat(
+            [
+                residual.abs().clamp(max=12),
+                residual.abs().clamp(max=3),
+                (grey - soft).abs(),
+                (soft - softer).abs(),
+                (softer - softest).abs(),
+                steep,
+                (image.amax(1, keepdim=True) - image.amin(1, keepdim=True)),
+            ],
+            1,
+        )
+        inside, outside = (mean_in(size, area).add(0.05).log() for area in (core, ring))
+        colours = functional.conv2d(image, self.ycc)
+        own, other = (mean_and_spread(colours, area) / 32 for area in (core, ring))
+        # The border: how steep the picture is on it, and on lines to either side.
+        bands = [near - eroded(mask, 1), eroded(mask, 3) - eroded(mask, 6), dilated(mask, 6) - dilated(mask, 3)]
+        on, within, without = (mean_in(steep, band).add(0.3).log() for band in bands)
+        parts = [inside, inside - outside, own, own - other, on, on - within, on - without, within - without]
+        if compression:
+            parts += [self.blocks(grey, core, ring), self.lattice(grey, core, ring), self.periods(residual, core, ring)]
+        return torch.cat(parts, 1)
+
+    @staticmethod
+    def blurred(x: Tensor, by: int) -> Tensor:
+        """A box blur of 2·by+1 pixels, borders replicated."""
+        return functional.avg_pool2d(functional.pad(x, (by, by, by, by), mode="replicate"), 2 * by + 1, 1)
+
+    def blocks(self, grey: Tensor, core: Tensor, ring: Tensor) -> Tensor:
+        """Size and emptiness of the 64 DCT coefficients inside, and against the surroundings: [N, 256]."""
+        coefficients = functional.conv2d(grey - 128, self.dct, stride=8).abs()
+        values = torch.cat([coefficients.clamp(max=60), 8 * (coefficients < 1.0).float()], 1)
+        inside, outside = (mean_in(values, functional.avg_pool2d(area, 8)).add(0.1).log() for area in (core, ring))
+        return torch.cat([inside, inside - outside], 1)
+
+    def lattice(self, grey: Tensor, core: Tensor, ring: Tensor) -> Tensor:
+        """Second differences across each of the eight columns and rows of a block, over their mean: [N, 32]."""
+        parts = []
+        for across, turned in ((grey, False), (grey.transpose(2, 3), True)):
+            step = (2 * across[..., 1:-1] - across[..., :-2] - across[..., 2:]).abs().clamp(max=20)
+            step = functional.pad(step, (1, 1, 0, 0))
+            for area in (core, ring):
+                weight = area.transpose(2, 3) if turned else area
+                count = grey.shape[0]
+                total = (step * weight).reshape(count, SIDE, SIDE // 8, 8).sum((1, 2))
+                often = weight.reshape(count, SIDE, SIDE // 8, 8).sum((1, 2))
+                phase = total / (often + 1e-3)
+                parts.append(phase / (phase.mean(1, keepdim=True) + 0.1))
+        return torch.cat(parts, 1)
+
+    def periods(self, residual: Tensor, core: Tensor, ring: Tensor) -> Tensor:
+        """Autocorrelation of the noise residual at the lags of upsampling, inside and around: [N, 12]."""
+        noise = residual[:, 1:2].clamp(-6, 6)
+        parts = []
+        for area in (core, ring):
+            power = mean_in(noise * noise, area) + 0.05
+            for lag in LAGS:
+                across = functional.pad(noise[..., lag:] * noise[..., :-lag], (0, lag, 0, 0))
+                down = functional.pad(noise[..., lag:, :] * noise[..., :-lag, :], (0, 0, 0, lag))
+                parts += [mean_in(across, area) / power, mean_in(down, area) / power]
+        return torch.cat(parts, 1)
+
+    def outline(self, mask: Tensor, facts: Tensor) -> Tensor:
+        """The region's shape in its close-up, and the facts on scales that a head can use."""
+        shape = functional.avg_pool2d(mask, SIDE // GRID).flatten(1)
+        area = mask.mean((1, 2, 3)).clamp(min=1e-4)
+        border = (dilated(mask, 1) - eroded(mask, 1)).mean((1, 2, 3))
+        area_fraction, box_width, box_height = (facts[:, i].clamp(min=1e-5) for i in range(3))
+        width, height = facts[:, 4].clamp(min=1), facts[:, 5].clamp(min=1)
+        numbers = [
+            border / area.sqrt(),
+            area_fraction.log(),
+            box_width.log(),
+            box_height.log(),
+            (area_fraction / (box_width * box_height)).clamp(max=1),
+            (box_width * width / (box_height * height)).log(),
+            (box_width * width).log(),
+            (box_height * height).log(),
+            (width * height).log(),
+            facts[:, 3],
+            facts[:, 6],
+        ]
+        return torch.cat([shape, torch.stack(numbers, 1), 2 * facts[:, 7:11]], 1)
+
+
+class Head(nn.Module):
+    """Evidence float [N, D] to logits: kinds [N, K], titles [N, T], confirmed [N]."""
+
+    def __init__(self, width_in: int, width: int = 160, dropout: float = 0.4):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width_in))
+        self.register_buffer("scale", torch.ones(width_in))
+        self.layers = nn.Sequential(
+            nn.Dropout(0.2),
+            nn.Linear(width_in, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        self.kind = nn.Linear(width, len(KINDS))
+        self.artifacts = nn.Linear(width, len(TITLES))
+        self.confirmed = nn.Linear(width, 1)
+
+    def fit_scale(self, evidence: Tensor) -> None:
+        """Standardizes by these numbers."""
+        self.mean.copy_(evidence.mean(0))
+        self.scale.copy_(1 / (evidence.std(0) + 1e-3))
+
+    def forward(self, evidence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
+        x = self.layers(((evidence - self.mean) * self.scale).clamp(-6, 6))
+        return self.kind(x), self.artifacts(x), self.confirmed(x).squeeze(1)
+
+
+class Calibration(nn.Module):
+    """Temperature for kinds, a logistic for each title and for `confirmed`: logits to probabilities."""
+
+    def __init__(self):
+        super().__init__()
+        self.kind_scale = nn.Parameter(torch.ones(1))
+        self.artifact_scale, self.artifact_shift = (nn.Parameter(torch.full((len(TITLES),), v)) for v in (1.0, 0.0))
+        self.confirmed_scale, self.confirmed_shift = (nn.Parameter(torch.full((1,), v)) for v in (1.0, 0.0))
+
+    def forward(self, kind: Tensor, artifacts: Tensor, confirmed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits to probabilities, shapes kept."""
+        return (
+            (kind * self.kind_scale).softmax(1),
+            (artifacts * self.artifact_scale + self.artifact_shift).sigmoid(),
+            (confirmed * self.confirmed_scale + self.confirmed_shift).sigmoid(),
+        )
+
+
+class Interpreter(nn.Module):
+    """What is released: views, masks, facts to calibrated probabilities; several heads are averaged as logits."""
+
+    def __init__(self, evidence: Evidence, heads: list[Head], calibration: Calibration):
+        super().__init__()
+        self.evidence = evidence
+        self.heads = nn.ModuleList(heads)
+        self.calibration = calibration
+
+    def forward(self, views: Tensor, masks: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """kind [N, K], artifacts [N, T], confirmed [N]."""
+        evidence = self.evidence(views, masks, facts)
+        found = [head(evidence) for head in self.heads]
+        kind, artifacts, confirmed = (torch.stack(part).mean(0) for part in zip(*found, strict=True))
+        return self.calibration(kind, artifacts, confirmed)
