@@ -140,7 +140,7 @@ async function inWorkersRuntime(only: string): Promise<FaultRow[]> {
     process.stderr.write(output.slice(-20_000));
     process.exitCode = 1;
   }
-  return [...output.matchAll(/^fault-row (\{.*\})$/gm)].map(([, row]): FaultRow => JSON.parse(row ?? ""));
+  return [...output.matchAll(/fault-row (\{.*\})$/gm)].map(([, row]): FaultRow => JSON.parse(row ?? ""));
 }
 
 const { values } = parseArgs({
