@@ -18,6 +18,10 @@ const schema = z.object({
   THREADS: z.coerce.number().int().min(1).default(availableParallelism()),
   /** Tiles in one run of the model; on a CPU more than one gains nothing. */
   MAX_BATCH: z.coerce.number().int().min(1).optional(),
+  /** Images in work at a time, each on a thread of its own beside the session's. */
+  IMAGE_THREADS: z.coerce.number().int().min(1).max(64).optional(),
+  /** MiB of GPU memory that the session may take; without it, all there is. */
+  CUDA_MEMORY_MB: z.coerce.number().int().min(512).optional(),
   /** Pixels of one image. */
   MAX_PIXELS: z.coerce.number().int().min(4096).default(100_000_000),
   /** Pixels of all images that are queued or being analysed. */
@@ -39,8 +43,9 @@ const schema = z.object({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
-export interface Configuration extends Omit<z.infer<typeof schema>, "MAX_BATCH"> {
+export interface Configuration extends Omit<z.infer<typeof schema>, "MAX_BATCH" | "IMAGE_THREADS"> {
   MAX_BATCH: number;
+  IMAGE_THREADS: number;
 }
 
 /** Something about the way the runner was started that it cannot run with; the message is one line for a person. */
@@ -56,5 +61,12 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   if (!parsed.success) {
     throw new StartError(parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; "));
   }
-  return { ...parsed.data, MAX_BATCH: parsed.data.MAX_BATCH ?? (parsed.data.PROVIDER === "cuda" ? 8 : 1) };
+  const { PROVIDER, MAX_BATCH, IMAGE_THREADS } = parsed.data;
+  const cuda = PROVIDER === "cuda";
+  return {
+    ...parsed.data,
+    MAX_BATCH: MAX_BATCH ?? (cuda ? 8 : 1),
+    // A GPU is fed by several decoders; on a CPU the session has the cores, and a third image fills the gaps.
+    IMAGE_THREADS: IMAGE_THREADS ?? (cuda ? Math.min(8, Math.max(3, availableParallelism())) : 3),
+  };
 }

@@ -7,8 +7,10 @@ import { type Configuration, StartError } from "./configuration.ts";
 import { createApplication } from "./http/application.ts";
 import type { InferRoom } from "./http/infer.ts";
 import { InferenceProcess } from "./inference/process.ts";
+import { Admission } from "./jobs/admission.ts";
 import { Budget } from "./jobs/budget.ts";
 import { loadRelease } from "./release.ts";
+import { deviceMemory, residentMemory } from "./telemetry/memory.ts";
 import { Telemetry } from "./telemetry/metrics.ts";
 
 export interface Runner {
@@ -34,6 +36,8 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       manifest,
       provider: configuration.PROVIDER,
       threads: configuration.THREADS,
+      imageThreads: configuration.IMAGE_THREADS,
+      deviceMemory: configuration.CUDA_MEMORY_MB === undefined ? null : configuration.CUDA_MEMORY_MB * 2 ** 20,
       maxPixels: configuration.MAX_PIXELS,
       largestBatch: configuration.MAX_BATCH,
     },
@@ -41,6 +45,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     {
       crashed: () => telemetry.crashed(),
       ready: () => log.debug("the inference process is warm"),
+      batch: (facts) => telemetry.batch(facts),
     },
   );
   let open = false;
@@ -48,7 +53,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     manifest,
     provider: configuration.PROVIDER,
     inference,
-    pixels: new Budget(configuration.MAX_QUEUED_PIXELS),
+    admission: new Admission(configuration.MAX_QUEUED_PIXELS),
     bytes: new Budget(configuration.MAX_QUEUED_BYTES),
     maxPixels: configuration.MAX_PIXELS,
     maxInputBytes: configuration.MAX_INPUT_BYTES,
@@ -61,8 +66,12 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
   telemetry.observe({
     waiting: () => inference.waiting,
     running: () => inference.running,
-    pixels: () => room.pixels.used,
+    waitingPixels: () => inference.waitingPixels,
+    admittedPixels: () => room.admission.pixels,
+    pixelsPerSecond: () => room.admission.rate,
     ready: () => inference.ready,
+    memoryBytes: () => residentMemory(inference.pid),
+    deviceMemoryBytes: async () => (configuration.PROVIDER === "cuda" ? deviceMemory() : null),
   });
   const server = await listen(room, configuration);
   try {
@@ -80,6 +89,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     inferencePid: () => inference.pid,
     async drain() {
       open = false;
+      inference.handBack("The runner is being stopped.");
       const ended = Promise.all([...room.jobs].map((job) => job.ended));
       const patience = setTimeout(() => {
         const reason = new Problem("runner_unavailable", "The runner was stopped during this analysis.");

@@ -117,6 +117,7 @@ const byCode: Readonly<Record<ProblemCode, Kind>> = {
   image_too_many_pixels: InvalidInputError,
   image_too_small: InvalidInputError,
   image_corrupt: InvalidInputError,
+  image_crashes_analysis: InvalidInputError,
   unsupported_media_type: InvalidInputError,
   method_not_allowed: InvalidInputError,
   image_url_refused: ImageUrlError,

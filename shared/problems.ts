@@ -54,6 +54,12 @@ const kinds = {
     remedy: "Open the file in a viewer to check that it is whole, then send it again.",
     retryable: false,
   },
+  image_crashes_analysis: {
+    status: 422,
+    title: "This image brings the analysis down",
+    remedy: "Open the file in an editor and save it again as PNG or JPEG, then send that; and report it, please.",
+    retryable: false,
+  },
   unsupported_media_type: {
     status: 415,
     title: "This file is not a supported image",

@@ -52,6 +52,9 @@ async function acceptRequest(context: Context, room: InferRoom): Promise<InferRe
   }
   const request = parsed.data;
   if (!room.open()) throw new Problem("runner_unavailable", "The runner takes no jobs now.", { retryAfter: 5 });
+  if (room.inference.failing) {
+    throw new Problem("runner_unavailable", "The inference process cannot be kept up.", { retryAfter: 30 });
+  }
   if (request.release !== room.manifest.release) {
     throw new Problem("release_mismatch", `This runner serves ${room.manifest.release}, not ${request.release}.`);
   }
@@ -68,7 +71,7 @@ export async function infer(context: Context, room: InferRoom): Promise<Response
   if (giveBack === null) {
     room.telemetry.ended("runner_busy");
     throw new Problem("runner_busy", "The runner has as many input bytes in hand as it takes.", {
-      retryAfter: room.telemetry.secondsFor(room.pixels.used),
+      retryAfter: room.admission.retryAfter(0),
     });
   }
   const log = room.log.child({ job: request.job_id, attempt: request.attempt });

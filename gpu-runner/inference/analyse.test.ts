@@ -17,7 +17,7 @@ let session: Session;
 beforeAll(async () => {
   const { MODEL_DIR, MAX_PIXELS } = readConfiguration({ RUNNER_SECRET: "nothing is signed here" });
   const { manifest, modelFile } = await loadRelease(MODEL_DIR);
-  session = await loadSession(modelFile, "cpu", 2);
+  session = await loadSession(modelFile, "cpu", { threads: 2 });
   served = { manifest, batcher: new Batcher(session, 1), maxPixels: MAX_PIXELS };
 });
 

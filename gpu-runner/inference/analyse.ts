@@ -10,13 +10,13 @@ import { inputCaveats } from "../result/input-quality.ts";
 import { drawOverlay } from "../result/overlay.ts";
 import { findRegions } from "../result/regions.ts";
 import { imageScore, verdictOf } from "../result/score.ts";
-import type { Batcher } from "./batcher.ts";
+import type { TileRunner } from "./batcher.ts";
 import { type Localisation, localise } from "./localise.ts";
 import type { AnalyseCommand, JobStage, PixelFinding, PixelOutput } from "./protocol.ts";
 
 export interface Served {
   readonly manifest: ReleaseManifest;
-  readonly batcher: Batcher;
+  readonly batcher: TileRunner;
   readonly maxPixels: number;
 }
 

@@ -2,9 +2,13 @@
  * One session, many images: tiles of the same shape from any of them run as one batch.
  *
  * The session blocks the thread while it runs. Between two batches the event loop turns, so that a withdrawn lease is
- * seen before its tiles cost anything.
+ * seen before its tiles cost anything, and tiles that came meanwhile take part in the next batch.
+ *
+ * Whose turn it is follows start-time fair queueing (Goyal, Vin, Cheng 1996): every image has a lane, a tile's start is
+ * where its lane's last one ended, and a lane's tiles are the shorter the more the lane weighs. So an image of two
+ * hundred tiles does not make one of a single tile wait for all of them, and no lane waits for ever.
  */
-import type { ModalityOverride, ModelOutput, Session } from "./session.ts";
+import type { ModalityOverride, ModelInput, ModelOutput, Session } from "./session.ts";
 
 export interface Tile {
   /** RGB, row by row; both sides multiples of 32. */
@@ -24,31 +28,83 @@ export interface TileResult {
   readonly domain: readonly number[];
 }
 
+/** Whatever answers for a tile: the batcher itself, or the way to it from another thread. */
+export interface TileRunner {
+  /** The model's answer for one tile; rejects with the signal's reason when that is aborted before its turn. */
+  run(tile: Tile, signal: AbortSignal): Promise<TileResult>;
+}
+
+/** One image's share of the session. */
+export class Lane {
+  /** How far it has come in the queue's virtual time, in tiles by weight. */
+  end = 0;
+  readonly weight: number;
+
+  /** @param weight how many tiles it gets for each one of a lane of weight 1. */
+  constructor(weight: number) {
+    this.weight = weight;
+  }
+}
+
+export interface BatchFacts {
+  readonly tiles: number;
+  readonly pixels: number;
+  /** Milliseconds that the session took. */
+  readonly took: number;
+  /** Milliseconds that the tiles had waited, summed. */
+  readonly waited: number;
+}
+
+export interface BatchEvents {
+  ran(facts: BatchFacts): void;
+  /** The device had no memory for a batch; from now on at most `largest` tiles run together. */
+  shrunk(largest: number): void;
+}
+
+/** The device has no memory for even one tile. */
+export class DeviceExhausted extends Error {
+  override readonly name = "DeviceExhausted";
+}
+
 interface Waiting {
   readonly tile: Tile;
   readonly signal: AbortSignal;
+  /** Virtual time at which its turn comes. */
+  readonly start: number;
+  readonly since: number;
   readonly resolve: (result: TileResult) => void;
   readonly reject: (reason: unknown) => void;
 }
 
 const domainCount = 4;
 
-export class Batcher {
+/** What CUDA, cuDNN, cuBLAS and onnxruntime's own arena say when device memory is used up; none of them has a type. */
+const outOfMemory =
+  /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA_?ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS)_STATUS_\w*ALLOC_FAILED/i;
+
+export class Batcher implements TileRunner {
   readonly #session: Session;
-  readonly #largest: number;
+  readonly #events: BatchEvents | null;
+  #largest: number;
   #waiting: Waiting[] = [];
   #running = false;
+  /** Virtual time: the start of what ran last. */
+  #now = 0;
+  /** Pixels of several tiles side by side, as the session wants them; there is one batch at a time. */
+  #together = new Uint8Array(0);
 
-  /** @param largest tiles in one batch: more gains nothing on a CPU, a GPU wants several. */
-  constructor(session: Session, largest: number) {
+  /** @param largest tiles in one batch: more than one gains nothing on a CPU, a GPU wants several. */
+  constructor(session: Session, largest: number, events: BatchEvents | null = null) {
     this.#session = session;
     this.#largest = largest;
+    this.#events = events;
   }
 
-  /** The model's answer for one tile; rejects with the signal's reason when that is aborted before its turn. */
-  run(tile: Tile, signal: AbortSignal): Promise<TileResult> {
+  run(tile: Tile, signal: AbortSignal, lane = new Lane(1)): Promise<TileResult> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ tile, signal, resolve, reject });
+      const start = Math.max(this.#now, lane.end);
+      lane.end = start + 1 / lane.weight;
+      this.#waiting.push({ tile, signal, start, since: performance.now(), resolve, reject });
       if (!this.#running) {
         this.#running = true;
         setImmediate(() => void this.#work());
@@ -58,51 +114,91 @@ export class Batcher {
 
   async #work(): Promise<void> {
     for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
-      try {
-        const output = await this.#session.run(assemble(batch.map(({ tile }) => tile)));
-        batch.forEach(({ tile, resolve }, i) => {
-          resolve(resultAt(output, i, tile.height * tile.width));
-        });
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
+      await this.#runBatch(batch);
       await new Promise(setImmediate);
     }
     this.#running = false;
   }
 
-  /** The oldest tile and others of its shape, in the order they came; aborted ones are dropped. */
+  async #runBatch(batch: readonly Waiting[]): Promise<void> {
+    const began = performance.now();
+    try {
+      const output = await this.#session.run(this.#assemble(batch.map(({ tile }) => tile)));
+      const took = performance.now() - began;
+      let pixels = 0;
+      batch.forEach(({ tile, resolve }, i) => {
+        const area = tile.height * tile.width;
+        pixels += area;
+        resolve(resultAt(output, i, area));
+      });
+      const waited = batch.reduce((sum, { since }) => sum + began - since, 0);
+      this.#events?.ran({ tiles: batch.length, pixels, took, waited });
+    } catch (error) {
+      if (error instanceof Error && outOfMemory.test(error.message)) this.#withoutMemory(batch, error);
+      else for (const { reject } of batch) reject(error);
+    }
+  }
+
+  /** Half as many at a time, the same tiles first. */
+  #withoutMemory(batch: readonly Waiting[], error: Error): void {
+    if (batch.length === 1) {
+      const exhausted = new DeviceExhausted(`There is no memory for a single tile: ${error.message}`, { cause: error });
+      for (const { reject } of batch) reject(exhausted);
+      return;
+    }
+    this.#largest = Math.max(1, Math.floor(batch.length / 2));
+    this.#waiting = [...batch, ...this.#waiting];
+    this.#events?.shrunk(this.#largest);
+  }
+
+  /** The tile whose turn it is and the next ones of its shape; aborted ones are dropped. */
   #next(): Waiting[] {
     const alive: Waiting[] = [];
     for (const waiting of this.#waiting) {
       if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
       else alive.push(waiting);
     }
-    const oldest = alive[0];
-    const batch = alive
-      .filter(({ tile }) => tile.width === oldest?.tile.width && tile.height === oldest.tile.height)
-      .slice(0, this.#largest);
-    this.#waiting = alive.filter((waiting) => !batch.includes(waiting));
+    // The sort is stable: of equal starts, the one that came first.
+    alive.sort((a, b) => a.start - b.start);
+    const [first] = alive;
+    if (first !== undefined) this.#now = Math.max(this.#now, first.start);
+    const batch: Waiting[] = [];
+    this.#waiting = [];
+    for (const waiting of alive) {
+      const fits = waiting.tile.width === first?.tile.width && waiting.tile.height === first.tile.height;
+      if (fits && batch.length < this.#largest) batch.push(waiting);
+      else this.#waiting.push(waiting);
+    }
     return batch;
   }
-}
 
-function assemble(tiles: readonly Tile[]) {
-  const [first] = tiles;
-  if (first === undefined) throw new Error("a batch needs a tile");
-  const qtable = new Int32Array(tiles.length * 64);
-  tiles.forEach((tile, i) => {
-    qtable.set(tile.qtable, i * 64);
-  });
-  return {
-    count: tiles.length,
-    height: first.height,
-    width: first.width,
-    pixels: tiles.length === 1 ? first.pixels : Buffer.concat(tiles.map((tile) => tile.pixels)),
-    qtable,
-    jpeg: Uint8Array.from(tiles, (tile) => (tile.jpeg ? 1 : 0)),
-    modalityOverride: Int8Array.from(tiles, (tile) => tile.modalityOverride),
-  };
+  #assemble(tiles: readonly Tile[]): ModelInput {
+    const [first] = tiles;
+    if (first === undefined) throw new Error("a batch needs a tile");
+    const qtable = new Int32Array(tiles.length * 64);
+    tiles.forEach((tile, i) => {
+      qtable.set(tile.qtable, i * 64);
+    });
+    return {
+      count: tiles.length,
+      height: first.height,
+      width: first.width,
+      pixels: tiles.length === 1 ? first.pixels : this.#sideBySide(tiles, first.pixels.length),
+      qtable,
+      jpeg: Uint8Array.from(tiles, (tile) => (tile.jpeg ? 1 : 0)),
+      modalityOverride: Int8Array.from(tiles, (tile) => tile.modalityOverride),
+    };
+  }
+
+  /** The only copy between decoder and session: the binding takes one block of memory, the tiles lie in several. */
+  #sideBySide(tiles: readonly Tile[], size: number): Uint8Array {
+    const length = tiles.length * size;
+    if (this.#together.length < length) this.#together = new Uint8Array(length);
+    tiles.forEach((tile, i) => {
+      this.#together.set(tile.pixels, i * size);
+    });
+    return this.#together.subarray(0, length);
+  }
 }
 
 function resultAt(output: ModelOutput, i: number, area: number): TileResult {

@@ -1,73 +1,65 @@
 /**
- * The inference process: model session, decoding, tiles, blending and encoding. Started by process.ts with a channel
- * over which it is told what to do; it ends with that channel.
+ * The inference process: the model session on its main thread, everything else of an analysis on image threads. Started
+ * by process.ts with a channel over which it is told what to do; it ends with that channel.
  */
-import { Problem } from "@omni-iml/shared/problems";
 import sharp from "sharp";
 import { unknownFeatures } from "../result/score.ts";
-import { analyse, type Served } from "./analyse.ts";
 import { Batcher } from "./batcher.ts";
-import { type AnalyseCommand, command, type LoadCommand, type Report } from "./protocol.ts";
-import { gateDecides, loadSession } from "./session.ts";
+import { ImageThreads } from "./image-threads.ts";
+import { command, type LoadCommand, type Report } from "./protocol.ts";
+import { proveDevice } from "./self-test.ts";
+import { gateDecides, loadSession, type Session } from "./session.ts";
 
-const jobs = new Map<number, AbortController>();
-let served: Served | null = null;
+let threads: ImageThreads | null = null;
 
 function tell(report: Report): void {
   if (process.connected) process.send?.(report);
 }
 
+/** Ends the process: whoever started it answers for its jobs and starts it again. */
+function fail(reason: Error): void {
+  process.stderr.write(`inference process: ${reason.stack ?? reason.message}\n`);
+  process.exit(1);
+}
+
 async function load(order: LoadCommand): Promise<void> {
-  const { manifest } = order;
+  const { manifest, provider, modelFile } = order;
   const unknown = unknownFeatures(manifest.score);
   if (unknown.length > 0) throw new Error(`the manifest scores by unknown features: ${unknown.join(", ")}`);
   sharp.concurrency(order.threads);
   // The cache would only keep images that nobody asks for again.
   sharp.cache(false);
-  const session = await loadSession(order.modelFile, order.provider, order.threads);
-  const side = manifest.pipeline.tile;
-  const warmUp = {
-    count: 1,
-    height: side,
-    width: side,
-    pixels: new Uint8Array(side * side * 3).fill(127),
-    qtable: new Int32Array(64).fill(1),
-    jpeg: Uint8Array.of(0),
-    modalityOverride: Int8Array.of(gateDecides),
-  };
-  const { domain } = await session.run(warmUp);
-  const sum = domain.reduce((total, probability) => total + probability, 0);
-  if (!(Math.abs(sum - 1) < 1e-3)) throw new Error(`the model's domain probabilities sum to ${sum}`);
-  served = { manifest, batcher: new Batcher(session, order.largestBatch), maxPixels: order.maxPixels };
+  const session = await loadSession(modelFile, provider, { ...order, usualSide: manifest.pipeline.tile });
+  if (provider !== "cpu") await proveDevice(modelFile, session, order);
+  await warm(session, order);
+  const batcher = new Batcher(session, order.largestBatch, {
+    ran: (facts) => tell({ type: "batch", ...facts }),
+    shrunk: (largest) => tell({ type: "shrunk", largest }),
+  });
+  const data = { manifest, maxPixels: order.maxPixels };
+  threads = await ImageThreads.start(order.imageThreads, data, batcher, { tell, broken: fail });
   tell({ type: "ready" });
 }
 
-async function run(order: AnalyseCommand): Promise<void> {
-  const { job } = order;
-  if (served === null) throw new Error("an analysis was ordered before the model was loaded");
-  const withdrawal = new AbortController();
-  jobs.set(job, withdrawal);
-  try {
-    const { finding, files } = await analyse(order, served, withdrawal.signal, (stage, progress) =>
-      tell({ type: "stage", job, stage, progress }),
-    );
-    tell({ type: "done", job, finding, files });
-  } catch (error) {
-    if (withdrawal.signal.aborted) return tell({ type: "dropped", job });
-    const problem =
-      error instanceof Problem
-        ? error
-        : new Problem("internal_error", "The analysis failed inside the runner.", { cause: error });
-    const cause = error instanceof Problem ? error.cause : error;
-    tell({
-      type: "failed",
-      job,
-      code: problem.code,
-      detail: problem.message,
-      cause: cause instanceof Error ? (cause.stack ?? cause.message) : "",
+/**
+ * Runs the shapes that will come most: a full tile, in every power of two up to the largest batch. What a provider
+ * chooses or allocates at the first run of a shape, no client waits for.
+ */
+async function warm(session: Session, { manifest, largestBatch }: LoadCommand): Promise<void> {
+  const side = manifest.pipeline.tile;
+  for (let count = 1; ; count = Math.min(2 * count, largestBatch)) {
+    const { domain } = await session.run({
+      count,
+      height: side,
+      width: side,
+      pixels: new Uint8Array(count * side * side * 3).fill(127),
+      qtable: new Int32Array(count * 64).fill(1),
+      jpeg: new Uint8Array(count),
+      modalityOverride: new Int8Array(count).fill(gateDecides),
     });
-  } finally {
-    jobs.delete(job);
+    const sum = domain.reduce((total, probability) => total + probability, 0) / count;
+    if (!(Math.abs(sum - 1) < 1e-3)) throw new Error(`the model's domain probabilities sum to ${sum}`);
+    if (count === largestBatch) return;
   }
 }
 
@@ -77,10 +69,12 @@ process.on("message", (message) => {
     load(order).catch((error: unknown) =>
       tell({ type: "unusable", reason: error instanceof Error ? error.message : String(error) }),
     );
+  } else if (threads === null) {
+    fail(new Error("a job was ordered before the model was loaded"));
   } else if (order.type === "analyse") {
-    void run(order);
+    threads.analyse(order);
   } else {
-    jobs.get(order.job)?.abort();
+    threads.drop(order.job);
   }
 });
 process.on("disconnect", () => process.exit(0));

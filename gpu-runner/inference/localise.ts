@@ -3,7 +3,7 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { DecodedImage } from "../image/decode.ts";
 import { noTable } from "../image/decode.ts";
 import type { GreyMap } from "../image/encode.ts";
-import type { Batcher, TileResult } from "./batcher.ts";
+import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
 import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
 import { cutTile, evenlySpread, type TileGrid, tileGrid, viewOf } from "./tiler.ts";
@@ -32,7 +32,7 @@ const gateMiddle = 0.5;
 export async function localise(
   image: DecodedImage,
   pipeline: Pipeline,
-  batcher: Batcher,
+  batcher: TileRunner,
   watch: Watch,
 ): Promise<Localisation> {
   const grid = tileGrid(image, pipeline.tile, pipeline.overlap);
@@ -75,7 +75,7 @@ async function runTile(
   grid: TileGrid,
   index: number,
   modalityOverride: ModalityOverride,
-  batcher: Batcher,
+  batcher: TileRunner,
   signal: AbortSignal,
 ): Promise<TileResult> {
   signal.throwIfAborted();
@@ -95,7 +95,7 @@ async function decideModality(
   image: DecodedImage,
   grid: TileGrid,
   pipeline: Pipeline,
-  batcher: Batcher,
+  batcher: TileRunner,
   signal: AbortSignal,
 ): Promise<{ override: ModalityOverride; reusable: ReadonlyMap<number, TileResult> }> {
   const indexes = evenlySpread(pipeline.gate_tiles, grid.columns.length * grid.rows.length);
@@ -114,7 +114,7 @@ async function decideModality(
 async function viewMap(
   image: DecodedImage,
   { size, weight }: Pipeline["view"],
-  batcher: Batcher,
+  batcher: TileRunner,
   signal: AbortSignal,
 ): Promise<View | null> {
   // An image no larger than the view has been seen at that size already.

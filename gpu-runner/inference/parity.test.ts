@@ -28,7 +28,9 @@ const recorded = z
 
 let session: Session;
 beforeAll(async () => {
-  session = await loadSession(join(repository, "model/release/omni-iml.onnx"), "cpu", availableParallelism());
+  session = await loadSession(join(repository, "model/release/omni-iml.onnx"), "cpu", {
+    threads: availableParallelism(),
+  });
 });
 
 it("there is something to compare", () => {

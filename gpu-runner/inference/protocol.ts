@@ -16,8 +16,11 @@ export const loadCommand = z.object({
   manifest: releaseManifest,
   provider: z.enum(["cpu", "cuda"]),
   threads: z.int(),
+  imageThreads: z.int(),
   maxPixels: z.int(),
   largestBatch: z.int(),
+  /** Bytes of device memory that the session's arena may take. */
+  deviceMemory: z.int().nullable(),
 });
 export type LoadCommand = z.infer<typeof loadCommand>;
 
@@ -45,8 +48,12 @@ export type PixelFinding = z.infer<typeof pixelFinding>;
 const jobStage = z.enum(["decode", "inference", "encode"]);
 
 export const report = z.discriminatedUnion("type", [
-  /** Loaded and warmed. */
+  /** Loaded, proved and warmed. */
   z.object({ type: z.literal("ready") }),
+  /** The session ran: so many tiles together, their pixels, milliseconds that it took and that they had waited, summed. */
+  z.object({ type: z.literal("batch"), tiles: z.int(), pixels: z.int(), took: z.number(), waited: z.number() }),
+  /** The device had no memory for a batch; at most so many tiles run together from now on. */
+  z.object({ type: z.literal("shrunk"), largest: z.int() }),
   /** Cannot serve, whatever the job. */
   z.object({ type: z.literal("unusable"), reason: z.string() }),
   z.object({ type: z.literal("stage"), job: z.int(), stage: jobStage, progress: z.number().nullable() }),

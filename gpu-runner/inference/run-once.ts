@@ -21,7 +21,7 @@ const { values, positionals } = parseArgs({
 });
 const configuration = readConfiguration({ ...process.env, RUNNER_SECRET: "nothing is signed here" });
 const { manifest, modelFile } = await loadRelease(values["model-dir"] ?? configuration.MODEL_DIR);
-const session = await loadSession(modelFile, configuration.PROVIDER, configuration.THREADS);
+const session = await loadSession(modelFile, configuration.PROVIDER, { threads: configuration.THREADS });
 const served = {
   manifest,
   batcher: new Batcher(session, configuration.MAX_BATCH),

@@ -53,21 +53,59 @@ function floatsOf(outputs: InferenceSession.OnnxValueMapType, name: string): Flo
   throw new Error(`the model's output "${name}" is not a float tensor`);
 }
 
+export interface SessionResources {
+  /** Threads of the CPU provider. */
+  readonly threads: number;
+  /** Bytes that the CUDA provider's arena may take; null for no limit. */
+  readonly deviceMemory?: number | null;
+  /** Side of the tiles that most batches are made of; the CUDA provider keeps its memory for those. */
+  readonly usualSide?: number;
+}
+
 /**
- * Loads a model.
+ * Options of the provider beyond its name.
  *
- * @param threads of the CPU provider.
- * @throws where the model breaks the contract or the provider is not there: there is no silent fallback to the CPU.
+ * The binding hands the CUDA provider a device and nothing else; from the session's entries under this prefix a provider
+ * takes the rest where it reads them. That TF32 is off is proved by a convolution and not by the option, and what holds
+ * the memory in any case are few warmed shapes and the arena that gives back after others (see `run`).
  */
-export async function loadSession(modelFile: string, provider: Provider, threads: number): Promise<Session> {
-  const session = await InferenceSession.create(modelFile, {
+function providerEntries(provider: Provider, deviceMemory: number | null) {
+  if (provider === "cpu") return {};
+  return {
+    ep: {
+      cudaexecutionprovider: {
+        use_tf32: "0",
+        arena_extend_strategy: "kSameAsRequested",
+        // The exhaustive search would hold up the first image of every size.
+        cudnn_conv_algo_search: "HEURISTIC",
+        ...(deviceMemory === null ? {} : { gpu_mem_limit: String(deviceMemory) }),
+      },
+    },
+  };
+}
+
+async function open(file: string, provider: Provider, { threads, deviceMemory = null }: SessionResources) {
+  return InferenceSession.create(file, {
     executionProviders: [provider],
     intraOpNumThreads: threads,
     graphOptimizationLevel: "all",
     // Idle threads that spin take the cores from decoding, the edge and whatever else runs on the machine: with two busy
     // cores a tile took 1.3 s with spinning and 0.7 s without.
-    extra: { session: { intra_op: { allow_spinning: "0" } } },
+    extra: { session: { intra_op: { allow_spinning: "0" } }, ...providerEntries(provider, deviceMemory) },
   });
+}
+
+/**
+ * Loads a model.
+ *
+ * @throws where the model breaks the contract or the provider is not there: there is no silent fallback to the CPU.
+ */
+export async function loadSession(
+  modelFile: string,
+  provider: Provider,
+  resources: SessionResources,
+): Promise<Session> {
+  const session = await open(modelFile, provider, resources);
   for (const [found, wanted] of [
     [session.inputNames, inputNames],
     [session.outputNames, outputNames],
@@ -77,12 +115,19 @@ export async function loadSession(modelFile: string, provider: Provider, threads
   }
   return {
     async run({ count, height, width, pixels, qtable, jpeg, modalityOverride }) {
-      const outputs = await session.run({
+      const feeds = {
         pixels: new Tensor("uint8", pixels, [count, height, width, 3]),
         qtable: new Tensor("int32", qtable, [count, 64]),
         jpeg: new Tensor("uint8", jpeg, [count]),
         modality_override: new Tensor("int8", modalityOverride, [count]),
-      });
+      };
+      // The arena keeps what a shape once took, and many shapes fragment it. Full tiles, which the warm-up runs, keep
+      // their memory; after others the rest is given back.
+      const shrinks = provider === "cuda" && (height !== resources.usualSide || width !== resources.usualSide);
+      const outputs = await session.run(
+        feeds,
+        shrinks ? { extra: { memory: { enable_memory_arena_shrinkage: "gpu:0" } } } : {},
+      );
       return {
         probability: bytesOf(outputs, "probability"),
         score: floatsOf(outputs, "score"),
@@ -90,5 +135,19 @@ export async function loadSession(modelFile: string, provider: Provider, threads
         domain: floatsOf(outputs, "domain"),
       };
     },
+  };
+}
+
+/** One 3×3 convolution in fp32: x [1,64,32,32] and w [64,64,3,3] to y [1,64,32,32]. */
+export type Convolution = (x: Float32Array, w: Float32Array) => Promise<Float32Array>;
+
+export async function loadConvolution(file: string, provider: Provider): Promise<Convolution> {
+  const session = await open(file, provider, { threads: 1 });
+  return async (x, w) => {
+    const outputs = await session.run({
+      x: new Tensor("float32", x, [1, 64, 32, 32]),
+      w: new Tensor("float32", w, [64, 64, 3, 3]),
+    });
+    return floatsOf(outputs, "y");
   };
 }

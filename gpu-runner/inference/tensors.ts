@@ -36,7 +36,7 @@ function bytesOf(name: keyof typeof values): Uint8Array<ArrayBuffer> {
 }
 
 const [count = 0, height = 0, width = 0] = given("shape").split(",").map(Number);
-const session = await loadSession(given("model"), "cpu", availableParallelism());
+const session = await loadSession(given("model"), "cpu", { threads: availableParallelism() });
 const output = await session.run({
   count,
   height,

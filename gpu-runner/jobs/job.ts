@@ -11,7 +11,7 @@ import { writeReport } from "../result/report.ts";
 import { download } from "../storage/download.ts";
 import { upload } from "../storage/upload.ts";
 import type { Telemetry } from "../telemetry/metrics.ts";
-import type { Budget } from "./budget.ts";
+import type { Admission } from "./admission.ts";
 
 export type Stage = (typeof stages)[number];
 
@@ -19,8 +19,8 @@ export interface JobRoom {
   readonly manifest: ReleaseManifest;
   readonly provider: Finding["model"]["provider"];
   readonly inference: InferenceProcess;
-  /** Pixels of all jobs that are queued or being analysed. */
-  readonly pixels: Budget;
+  /** Of all jobs that are queued or being analysed. */
+  readonly admission: Admission;
   readonly maxPixels: number;
   readonly telemetry: Telemetry;
 }
@@ -41,6 +41,9 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     return () => Math.round(performance.now() - from);
   };
 
+  // What is refused whatever the file holds costs no download.
+  room.inference.refuseCondemned(request.sha256);
+  if (room.admission.full) throw busy(room.admission, 0);
   watch.onStage("download", null);
   const downloaded = stopwatch();
   const bytes = await download(request.input_url, request, signal);
@@ -49,12 +52,9 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   const header = readHeader(bytes);
   refuseUnanalysable(header, room.maxPixels);
   const pixels = header.width * header.height;
-  const giveBack = room.pixels.take(pixels);
-  if (giveBack === null) {
-    throw new Problem("runner_busy", "The runner has as many pixels in hand as it takes.", {
-      retryAfter: room.telemetry.secondsFor(room.pixels.used),
-    });
-  }
+  const endAdmission = room.admission.take(pixels);
+  if (endAdmission === null) throw busy(room.admission, pixels);
+  let analysed = false;
   try {
     watch.onAdmitted();
     watch.onStage("queued", null);
@@ -63,9 +63,10 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
       return parsed.success ? [parsed.data] : [];
     });
     const { finding, files, queuedFor } = await room.inference.analyse(
-      { bytes, sha256: request.sha256, outputs, options: request.options },
+      { bytes, pixels, sha256: request.sha256, outputs, options: request.options },
       { signal, onStage: watch.onStage },
     );
+    analysed = true;
 
     watch.onStage("upload", null);
     const uploaded = stopwatch();
@@ -96,6 +97,12 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     room.telemetry.finished(whole.timings, pixels);
     return { type: "result", finding: whole, files: stored };
   } finally {
-    giveBack();
+    endAdmission(analysed);
   }
+}
+
+function busy(admission: Admission, pixels: number): Problem {
+  return new Problem("runner_busy", "The runner has as many pixels in hand as it takes.", {
+    retryAfter: admission.retryAfter(pixels),
+  });
 }

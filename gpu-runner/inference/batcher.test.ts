@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import { Batcher, type BatchFacts, DeviceExhausted, Lane, type Tile } from "./batcher.ts";
+import type { ModelInput, ModelOutput, Session } from "./session.ts";
+
+const side = 32;
+
+/** A tile whose pixels all say which one it is. */
+function tile(name: number, width = side): Tile {
+  const pixels = new Uint8Array(side * width * 3).fill(name);
+  const qtable = new Int32Array(64).fill(name);
+  return { pixels, height: side, width, qtable, jpeg: name % 2 === 1, modalityOverride: -1 };
+}
+
+/** Answers a tile with its own name, and keeps what it was asked. */
+class Echo implements Session {
+  /** Names of the tiles of each run. */
+  readonly runs: number[][] = [];
+  /** Tiles that the device has memory for. */
+  room = Number.POSITIVE_INFINITY;
+  message = "Failed to allocate memory for requested buffer of size 301989888";
+
+  async run({ count, height, width, pixels, qtable, jpeg }: ModelInput): Promise<ModelOutput> {
+    const area = height * width;
+    if (count > this.room) throw new Error(this.message);
+    const names = Array.from({ length: count }, (_, i) => pixels[i * area * 3] ?? 0);
+    expect(names).toEqual(Array.from({ length: count }, (_, i) => qtable[i * 64]));
+    expect(Array.from(jpeg)).toEqual(names.map((name) => name % 2));
+    this.runs.push(names);
+    return {
+      probability: Uint8Array.from({ length: count * area }, (_, i) => names[Math.floor(i / area)] ?? 0),
+      score: Float32Array.from(names),
+      gate: new Float32Array(count),
+      domain: new Float32Array(4 * count).fill(0.25),
+    };
+  }
+}
+
+const never = new AbortController().signal;
+
+it("runs tiles of one shape together, those of another apart, and gives each its own answer", async () => {
+  const session = new Echo();
+  const facts: BatchFacts[] = [];
+  const batcher = new Batcher(session, 3, { ran: (batch) => facts.push(batch), shrunk: () => undefined });
+  const tiles = [tile(1), tile(2, 64), tile(3), tile(4), tile(5), tile(6, 64)];
+  const results = await Promise.all(tiles.map((each) => batcher.run(each, never)));
+  expect(session.runs).toEqual([[1, 3, 4], [2, 6], [5]]);
+  results.forEach(({ probability, score }, i) => {
+    expect(score).toBe(i + 1);
+    expect(probability.length).toBe(side * (tiles[i]?.width ?? 0));
+    expect(probability.every((value) => value === i + 1)).toBe(true);
+  });
+  expect(facts.map(({ tiles: count, pixels }) => [count, pixels])).toEqual([
+    [3, 3 * side * side],
+    [2, 2 * side * 64],
+    [1, side * side],
+  ]);
+});
+
+describe("turns", () => {
+  it("an image of many tiles lets one of a single tile through", async () => {
+    const session = new Echo();
+    const batcher = new Batcher(session, 1);
+    const large = new Lane(1);
+    const many = Array.from({ length: 20 }, (_, i) => batcher.run(tile(i), never, large));
+    await many[1];
+    await batcher.run(tile(99), never, new Lane(1));
+    expect(session.runs.flat().indexOf(99)).toBeLessThanOrEqual(4);
+    await Promise.all(many);
+  });
+
+  it("who is waited for gets four tiles for each of a batch's, and the batch is never left out", async () => {
+    const session = new Echo();
+    const batcher = new Batcher(session, 1);
+    const [interactive, batch] = [new Lane(4), new Lane(1)];
+    const all = Array.from({ length: 40 }, (_, i) =>
+      i % 2 === 0 ? batcher.run(tile(100 + i), never, interactive) : batcher.run(tile(i), never, batch),
+    );
+    await Promise.all(all);
+    const ofBatch = session.runs.flat().map((name) => name < 100);
+    expect(ofBatch.slice(0, 20).filter(Boolean)).toHaveLength(4);
+    expect(ofBatch.slice(0, 6)).toContain(true);
+  });
+
+  it("withdrawn tiles never run", async () => {
+    const session = new Echo();
+    const batcher = new Batcher(session, 1);
+    const withdrawal = new AbortController();
+    const kept = batcher.run(tile(1), never);
+    const withdrawn = batcher.run(tile(2), withdrawal.signal);
+    withdrawal.abort(new Error("gone"));
+    await expect(withdrawn).rejects.toThrow("gone");
+    await kept;
+    expect(session.runs).toEqual([[1]]);
+  });
+});
+
+describe("a device without memory", () => {
+  it.each([
+    "Failed to allocate memory for requested buffer of size 301989888",
+    "CUDA failure 2: out of memory ; GPU=0",
+    "CUDNN failure 4000: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+    "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED",
+    "std::bad_alloc",
+  ])("halves the batch and goes on: %s", async (message) => {
+    const session = new Echo();
+    session.room = 3;
+    session.message = message;
+    const sizes: number[] = [];
+    const batcher = new Batcher(session, 8, { ran: () => undefined, shrunk: (largest) => sizes.push(largest) });
+    const results = await Promise.all(Array.from({ length: 8 }, (_, i) => batcher.run(tile(i), never)));
+    expect(results.map(({ score }) => score)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(sizes).toEqual([4, 2]);
+    expect(session.runs).toEqual([
+      [0, 1],
+      [2, 3],
+      [4, 5],
+      [6, 7],
+    ]);
+  });
+
+  it("for even one tile says so", async () => {
+    const session = new Echo();
+    session.room = 0;
+    const batcher = new Batcher(session, 2);
+    await expect(batcher.run(tile(1), never)).rejects.toBeInstanceOf(DeviceExhausted);
+    session.room = 1;
+    expect((await batcher.run(tile(2), never)).score).toBe(2);
+  });
+
+  it("is no other failure: that is the batch's own, and the next one runs", async () => {
+    const session = new Echo();
+    session.room = 1;
+    session.message = "Non-zero status code returned while running Conv node";
+    const batcher = new Batcher(session, 2);
+    const both = Promise.allSettled([batcher.run(tile(1), never), batcher.run(tile(2), never)]);
+    expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect((await batcher.run(tile(3), never)).score).toBe(3);
+  });
+});
