@@ -17,6 +17,7 @@ import { registerBatches } from "./routes/batches.ts";
 import { registerDocumentation } from "./routes/documentation.ts";
 import { registerEvents } from "./routes/events.ts";
 import { registerHealth } from "./routes/health.ts";
+import { registerIndexRebuild } from "./routes/index-rebuild.ts";
 import { registerMetrics } from "./routes/metrics.ts";
 import { registerModels } from "./routes/models.ts";
 import { registerPlaygroundPage, registerPlaygroundSession } from "./routes/playground.ts";
@@ -83,6 +84,7 @@ registerWebhookEndpoints(app);
 registerUsage(app);
 registerApiKeys(app);
 registerAccounts(app);
+registerIndexRebuild(app);
 
 app.notFound((context) =>
   problemResponse(context, new Problem("not_found", `Nothing is found at ${context.req.path}.`)),

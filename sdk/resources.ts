@@ -304,6 +304,16 @@ export interface ImageFacts {
   } | null;
 }
 
+export interface IndexRebuild {
+  object: "index_rebuild";
+  /** Records that were read in this step. */
+  records: number;
+  /** Keys of records that are damaged; each is named in the log with the reason. */
+  unreadable: string[];
+  /** Where the next step begins; `null` after the last one. */
+  next_cursor: string | null;
+}
+
 export interface InputQuality {
   code: string;
   summary: string;

@@ -22,10 +22,11 @@ import { endOf } from "../webhooks/event.ts";
 import { cacheKey } from "./cache-key.ts";
 import { updateIndex } from "./index-table.ts";
 import { type AnalysisEvent, type AnalysisTimer, type Claim, Ledger, type NewAnalysis } from "./ledger.ts";
+import { writeRecordCopy } from "./record-copy.ts";
 import { release } from "./release.ts";
 import type { Remains } from "./result-object.ts";
 import { infer, lineFailure, RunnerBusy, RunnerSilent } from "./runner.ts";
-import { type AnalysisSnapshot, describe, hasEnded } from "./snapshot.ts";
+import { type AnalysisSnapshot, hasEnded } from "./snapshot.ts";
 
 /** How an erasure shows in storage: the number of objects that are still there. */
 export interface AnalysisErasure {
@@ -247,8 +248,7 @@ export class AnalysisObject extends DurableObject<Environment> {
       const sequence = this.#ledger.sequence();
       const snapshot = this.#ledger.read();
       const key = recordKey(snapshot.account, snapshot.id);
-      const body = JSON.stringify({ account: snapshot.account, analysis: describe(snapshot) });
-      await this.env.STORAGE.put(key, body, { httpMetadata: { contentType: "application/json" } });
+      await writeRecordCopy(this.env.STORAGE, snapshot, sequence);
       if (this.#ledger.read().erased !== null) await this.env.STORAGE.delete(key);
       else if (this.#ledger.sequence() === sequence) this.#ledger.done("copy");
     },

@@ -4,6 +4,7 @@ import * as analysis from "@omni-iml/shared/analysis";
 import * as batches from "@omni-iml/shared/batches";
 import * as erasure from "@omni-iml/shared/erasure";
 import * as feedback from "@omni-iml/shared/feedback";
+import * as indexRebuild from "@omni-iml/shared/index-rebuild";
 import * as models from "@omni-iml/shared/models";
 import * as problems from "@omni-iml/shared/problems";
 import * as submission from "@omni-iml/shared/submission";
@@ -43,7 +44,19 @@ describe("/openapi.json", () => {
   });
 
   it("has examples that fit their schemas", () => {
-    const modules = [accounts, analysis, batches, erasure, feedback, models, problems, submission, uploads, webhooks];
+    const modules = [
+      accounts,
+      analysis,
+      batches,
+      erasure,
+      feedback,
+      indexRebuild,
+      models,
+      problems,
+      submission,
+      uploads,
+      webhooks,
+    ];
     let checked = 0;
     for (const schema of modules.flatMap((module) => Object.values(module))) {
       if (!(schema instanceof z.ZodType)) continue;

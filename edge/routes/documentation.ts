@@ -38,6 +38,7 @@ const resources: Readonly<Record<string, { name: string; description: string }>>
   usage: { name: "Usage", description: "What the account has used." },
   "api-keys": { name: "API keys", description: "The keys of the account, for keys with the scope `admin`." },
   accounts: { name: "Accounts", description: "For those who run this deployment." },
+  index: { name: "Index", description: "For those who run this deployment." },
   playground: { name: "Playground", description: "For the service's own page." },
 };
 

@@ -91,6 +91,7 @@ const cases: Record<string, Case> = {
   "POST /v1/accounts": operator([], { name: "mine" }),
   "GET /v1/accounts": operator([]),
   "GET /v1/accounts/{id}": operator(["account"]),
+  "POST /v1/index/rebuild": operator([]),
   "PATCH /v1/accounts/{id}": operator(["account"], { monthly_quota: 1 }),
 };
 

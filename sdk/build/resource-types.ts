@@ -25,6 +25,7 @@ import { batch, batchItem, batchItemPage, newBatch } from "@omni-iml/shared/batc
 import { erasure } from "@omni-iml/shared/erasure";
 import { stageEvent, statusEvent } from "@omni-iml/shared/events";
 import { newFeedback } from "@omni-iml/shared/feedback";
+import { indexRebuild } from "@omni-iml/shared/index-rebuild";
 import { modelCard } from "@omni-iml/shared/models";
 import { problemCode, problemDocument } from "@omni-iml/shared/problems";
 import { newUpload, upload } from "@omni-iml/shared/uploads";
@@ -72,6 +73,7 @@ const answers = {
   AccountPage: accountPage,
   CreatedAccount: createdAccount,
   Usage: usage,
+  IndexRebuild: indexRebuild,
   Model: modelCard,
   Problem: problemDocument,
   ProblemCode: problemCode,

@@ -1,7 +1,16 @@
-/** `omni-iml admin`: the keys of one's own account, its usage, and, for operators, accounts. */
+/** `omni-iml admin`: the keys of one's own account, its usage, and, for operators, accounts and the index. */
 import { type Resource, readResource } from "../answer.ts";
 import { Page } from "../page.ts";
-import type { Account, AccountPage, ApiKey, ApiKeyList, CreatedAccount, CreatedApiKey, Usage } from "../resources.ts";
+import type {
+  Account,
+  AccountPage,
+  ApiKey,
+  ApiKeyList,
+  CreatedAccount,
+  CreatedApiKey,
+  IndexRebuild,
+  Usage,
+} from "../resources.ts";
 import type { Query, Transport } from "../transport.ts";
 import { parseArguments } from "./arguments.ts";
 import { table } from "./table.ts";
@@ -12,6 +21,7 @@ omni-iml admin keys create NAME [--scopes read,write,admin] [--expires-in 90d]
 omni-iml admin keys roll ID [--expire-old-in 1h]
 omni-iml admin keys revoke ID
 omni-iml admin usage [--from 2026-11-01] [--to 2026-11-30]
+omni-iml admin rebuild-index
 omni-iml admin accounts list
 omni-iml admin accounts create NAME [--monthly-quota N] [--requests-per-minute N] [--in-flight-limit N]
 omni-iml admin accounts change ID [the same] [--disable | --enable]
@@ -36,10 +46,11 @@ type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
 /** Runs the command and answers what there is to print. Throws {@link UsageError} and what {@link Transport} throws. */
 export async function admin(args: string[], transport: Transport): Promise<string> {
   const { values, positionals } = parseArguments(args, options);
-  const [room, action, subject, ...more] = positionals;
-  const command = room === "usage" ? room : `${room} ${action}`;
+  const alone = oneWord.has(positionals[0] ?? "");
+  const [room, action, subject, ...more] = alone ? [positionals[0], "", ...positionals.slice(1)] : positionals;
+  const command = alone ? `${room}` : `${room} ${action}`;
   const known = commands[command];
-  const given = positionals.length - (room === "usage" ? 1 : 2);
+  const given = positionals.length - (alone ? 1 : 2);
   if (known === undefined) throw new UsageError(`there is no command admin ${positionals.join(" ")}`);
   if (more.length > 0 || given !== (known.subject ? 1 : 0)) {
     throw new UsageError(`admin ${command} takes ${known.subject ?? "no argument"}`);
@@ -57,6 +68,9 @@ interface Command {
   options: readonly (keyof typeof options)[];
   run(transport: Transport, subject: string, values: Values): Promise<{ answer: unknown; text: string }>;
 }
+
+/** Commands of one word. */
+const oneWord: ReadonlySet<string> = new Set(["usage", "rebuild-index"]);
 
 const limits = ["monthly-quota", "requests-per-minute", "in-flight-limit"] as const;
 
@@ -123,6 +137,24 @@ const commands: Readonly<Record<string, Command>> = {
       const columns = ["date", "analyses", "succeeded", "failed", "canceled", "cached", "bytes"] as const;
       const rows = days.map((day) => columns.map((column) => String(day[column])));
       return { answer, text: head + table([...columns], rows) };
+    },
+  },
+  "rebuild-index": {
+    options: [],
+    run: async (transport) => {
+      const answer = { object: "index_rebuild", records: 0, unreadable: [], next_cursor: null } satisfies IndexRebuild;
+      const unreadable: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const step: IndexRebuild = await call<IndexRebuild>(transport, "index_rebuild", "POST", "/v1/index/rebuild", {
+          query: { cursor },
+        });
+        answer.records += step.records;
+        unreadable.push(...step.unreadable);
+        cursor = step.next_cursor ?? undefined;
+      } while (cursor !== undefined);
+      const text = [`${answer.records} records read`, ...unreadable.map((key) => `cannot be read: ${key}`)].join("\n");
+      return { answer: { ...answer, unreadable }, text };
     },
   },
   "accounts list": {
