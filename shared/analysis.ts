@@ -111,7 +111,6 @@ export const relations = [
   "below and right of",
   "inside",
   "around",
-  "overlapping",
 ] as const;
 export type Relation = (typeof relations)[number];
 /** A relation and the id of the other region: "left of r2". */
@@ -188,6 +187,7 @@ export const evidence = z
 
 /** A caveat about the input: why the answer may be less certain. */
 export const inputQuality = z.object({ code: z.string(), summary: z.string() }).meta({ id: "InputQuality" });
+export type InputQuality = z.infer<typeof inputQuality>;
 
 export const imageFacts = z
   .object({

@@ -44,3 +44,29 @@ export function orient(image: Sharp, orientation: Orientation): Sharp {
       return image.rotate(270);
   }
 }
+
+/** Where a point of the displayed image lies on the stored grid, whose size is given; corners of pixels, not centres. */
+export function storedPoint(
+  [u, v]: readonly [number, number],
+  { width, height }: { readonly width: number; readonly height: number },
+  orientation: Orientation,
+): [number, number] {
+  switch (orientation) {
+    case 1:
+      return [u, v];
+    case 2:
+      return [width - u, v];
+    case 3:
+      return [width - u, height - v];
+    case 4:
+      return [u, height - v];
+    case 5:
+      return [v, u];
+    case 6:
+      return [v, height - u];
+    case 7:
+      return [width - v, height - u];
+    case 8:
+      return [width - v, u];
+  }
+}

@@ -1,5 +1,8 @@
 import type { Finding, Region } from "@omni-iml/shared/analysis";
 import { describe, expect, it } from "vitest";
+import { certaintyOf } from "../interpretation/certainty.ts";
+import { english } from "../wording/en.ts";
+import type { WordedRegion } from "../wording/wording.ts";
 import { type Explained, explain } from "./explanation.ts";
 import { inputCaveats } from "./input-quality.ts";
 
@@ -37,15 +40,35 @@ const base: Explained = {
   modality: "fused",
   regions: [regionAt("r1", "upper left", 0.12), regionAt("r2", "centre", 0.004)],
   input_quality: [],
+  evidence: [],
 };
+
+/** A region of which the interpretation says what it says of such a one. */
+function interpretedAt(region: Region, true_region: number, changes: Partial<WordedRegion> = {}): Region {
+  const certainty = certaintyOf(true_region);
+  const worded = { ...region, certainty, kind: null, artifacts: [], ...changes };
+  return {
+    ...region,
+    manipulation: worded.kind?.name ?? null,
+    artifacts: [...worded.artifacts],
+    interpretation: {
+      source: "builtin",
+      certainty,
+      true_region,
+      manipulation_probability: null,
+      reasons: [],
+      description: english.region(worded),
+    },
+  };
+}
 
 describe("the explanation", () => {
   it("cites regions, and is as certain as the score", () => {
     expect(explain(base)).toBe(
-      "The image has almost certainly been manipulated (score 97 %): r1 at the upper left (12 % of the image) and r2 at the centre (less than 1 % of the image). It was judged as a document, by its pixels and its JPEG frequency traces together.",
+      "The image was almost certainly manipulated (score 97 %): r1 at the upper left (12 % of the image) and r2 at the centre (less than 1 % of the image). It was judged as a document, by its pixels and its JPEG frequency traces.",
     );
-    expect(explain({ ...base, score: 0.83 })).toContain("very likely been manipulated");
-    expect(explain({ ...base, score: 0.65 })).toContain("probably been manipulated");
+    expect(explain({ ...base, score: 0.83 })).toContain("very likely manipulated");
+    expect(explain({ ...base, score: 0.65 })).toContain("probably manipulated");
   });
 
   it("counts what it does not describe", () => {
@@ -68,7 +91,58 @@ describe("the explanation", () => {
   it("names the first caveat", () => {
     const input_quality = [{ code: "small", summary: "The image is small." }];
     expect(explain({ ...base, verdict: "inconclusive", score: 0.5, input_quality })).toMatch(
-      /^The analysis is inconclusive \(score 50 %\)\. Look at r1 .* Bear in mind: The image is small\.$/,
+      /^The analysis is inconclusive \(score 50 %\): .* Look at r1 .* Bear in mind: The image is small\.$/,
+    );
+  });
+
+  it("says of each region what the interpretation found, as surely as it is", () => {
+    const [first, second] = base.regions as [Region, Region];
+    const regions = [
+      interpretedAt({ ...first, position: { absolute: "upper left", relative: "left of r2" } }, 0.55),
+      interpretedAt({ ...second, content: "TOTAL 48.00" }, 0.9, {
+        kind: { name: "text_replace", certainty: "likely" },
+        artifacts: ["font", "noise"],
+      }),
+    ];
+    expect(explain({ ...base, regions })).toBe(
+      "The image was almost certainly manipulated (score 97 %). r2 (at the centre; less than 1 % of the image) was very likely manipulated. It is probably text that was put in the place of other text. Its letters differ in shape, weight or size from those around it and its noise differs from that around it. The text there reads “TOTAL 48.00”. r1 (at the upper left, left of r2; 12 % of the image) may have been manipulated or may be a false alarm. It was judged as a document, by its pixels and its JPEG frequency traces.",
+    );
+  });
+
+  it("does not make a case of what is taken for a false alarm, or of an image that is not suspicious", () => {
+    const regions = base.regions.map((region, i) => interpretedAt(region, i === 0 ? 0.9 : 0.1));
+    expect(explain({ ...base, regions })).not.toContain("r2 ");
+    expect(explain({ ...base, regions })).toContain("One further region is listed.");
+    expect(explain({ ...base, regions: base.regions.map((region) => interpretedAt(region, 0.1)) })).toContain(
+      "r1 (at the upper left; 12 % of the image) is more likely a false alarm than a manipulation.",
+    );
+    const clear = explain({ ...base, regions, verdict: "no_tampering_detected", score: 0.2 });
+    expect(clear).not.toContain("very likely manipulated");
+    expect(clear).toContain("r1 at the upper left (12 % of the image)");
+  });
+
+  it("names what weighty checks besides the pixels found, and no other", () => {
+    const item = { family: "metadata", meaning: "", next_step: null, details: {} };
+    const evidence: Finding["evidence"] = [
+      { ...item, code: "a", severity: "low", summary: "An editor wrote the file." },
+      { ...item, code: "b", severity: "medium", summary: "The thumbnail shows another picture." },
+      { ...item, code: "c", severity: "high", summary: "The signature is broken." },
+    ];
+    const said = explain({ ...base, evidence });
+    expect(said).toContain(
+      "Besides the pixels: The signature is broken. Besides the pixels: The thumbnail shows another picture.",
+    );
+    expect(said).not.toContain("editor");
+  });
+
+  it("marks a language model's words as such, and keeps the certainty the module's", () => {
+    const described = base.regions.slice(0, 1).map((region) => interpretedAt(region, 0.9));
+    const regions = described.map(({ interpretation, ...region }) => ({
+      ...region,
+      interpretation: interpretation && { ...interpretation, source: "vlm" as const, description: "A second sun." },
+    }));
+    expect(explain({ ...base, regions }, { languageModel: "some-vl" })).toContain(
+      "was very likely manipulated. In the words of the language model some-vl: “A second sun.”",
     );
   });
 });

@@ -1,73 +1,68 @@
-/** The finding in a few sentences, which cite regions by id and do not claim more than the score bears. */
-import type { Finding, Region } from "@omni-iml/shared/analysis";
+/** The finding in a few sentences, which cite regions by id and do not claim more than the fields behind them bear. */
+import type { Finding, Region, RegionInterpretation } from "@omni-iml/shared/analysis";
+import { certaintyOf } from "../interpretation/certainty.ts";
+import { english } from "../wording/en.ts";
+import type { Wording } from "../wording/wording.ts";
 
 export type Explained = Pick<
   Finding,
-  "image" | "verdict" | "score" | "domain" | "modality" | "regions" | "input_quality"
+  "image" | "verdict" | "score" | "domain" | "modality" | "regions" | "input_quality" | "evidence"
 >;
 
 /** More regions than this are counted, not described. */
 const described = 3;
+/** Findings of other checks than the model's that are named, the weightiest first. */
+const checksNamed = 2;
 
-const kinds: Readonly<Record<Finding["domain"]["name"], string>> = {
-  natural: "photograph",
-  document: "document",
-  face: "picture of a face",
-  scene_text: "picture of text in a scene",
-};
-
-function percent(fraction: number): string {
-  if (fraction < 0.01) return "less than 1 %";
-  return `${Math.round(fraction * 100)} %`;
-}
-
-function certainty(score: number): string {
-  if (score >= 0.95) return "almost certainly";
-  if (score >= 0.8) return "very likely";
-  return "probably";
-}
-
-function place({ position }: Region): string {
-  return position.absolute === "most of the image" ? "covering most of the image" : `at the ${position.absolute}`;
-}
-
-function listRegions(regions: readonly Region[]): string {
-  const shown = regions
-    .slice(0, described)
-    .map((region) => `${region.id} ${place(region)} (${percent(region.area_fraction)} of the image)`);
-  const more = regions.length - shown.length;
-  if (more > 0) shown.push(`${more} smaller ${more === 1 ? "one" : "ones"}`);
-  return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
-}
-
-function opening({ verdict, score, regions }: Explained): string {
-  const shown = percent(score);
-  const found = regions.length > 0;
-  switch (verdict) {
-    case "tampered":
-      return found
-        ? `The image has ${certainty(score)} been manipulated (score ${shown}): ${listRegions(regions)}.`
-        : `The image has ${certainty(score)} been manipulated (score ${shown}), but no single region stands out from the rest.`;
-    case "inconclusive":
-      return found
-        ? `The analysis is inconclusive (score ${shown}). Look at ${listRegions(regions)}: the traces there may come from manipulation or from ordinary processing.`
-        : `The analysis is inconclusive (score ${shown}), and no region stands out.`;
-    case "no_tampering_detected":
-      return found
-        ? `No tampering was detected (score ${shown}); that is not proof of authenticity. Single places react without making the image as a whole suspicious: ${listRegions(regions)}.`
-        : `No tampering was detected (score ${shown}); that is not proof of authenticity.`;
-  }
-}
-
-/** What the judgement rests on. Outside a JPEG there are frequencies too, but not those of its compression. */
-function grounds({ modality, image }: Explained): string {
-  if (modality === "rgb") return "its pixels alone, without frequency traces";
-  return image.jpeg === null ? "its pixels and their frequencies" : "its pixels and its JPEG frequency traces together";
-}
-
-export function explain(finding: Explained): string {
-  const sentences = [opening(finding), `It was judged as a ${kinds[finding.domain.name]}, by ${grounds(finding)}.`];
-  const [first] = finding.input_quality;
-  if (first !== undefined) sentences.push(`Bear in mind: ${first.summary}`);
+/** @param languageModel its name, where one has described regions. */
+export function explain(
+  finding: Explained,
+  { wording = english, languageModel }: { wording?: Wording; languageModel?: string } = {},
+): string {
+  const { verdict, score, regions, input_quality, evidence } = finding;
+  const interpreted = regions.filter(hasInterpretation);
+  // Where the image as a whole is not suspicious, single places are named without a case being made of them.
+  const describing = verdict !== "no_tampering_detected" && interpreted.length > 0;
+  const sentences = [
+    wording.verdict({ verdict, score, certainty: certaintyOf(score), regions, listed: !describing }),
+    ...(describing ? describe(interpreted, regions.length, wording, languageModel) : []),
+    ...weighty(evidence).map(({ summary }) => wording.besides(summary)),
+    wording.grounds(finding),
+    ...input_quality.slice(0, 1).map((caveat) => wording.caveat(caveat)),
+  ];
   return sentences.join(" ");
+}
+
+type Interpreted = Region & { interpretation: RegionInterpretation };
+
+function hasInterpretation(region: Region): region is Interpreted {
+  return region.interpretation !== null;
+}
+
+/** The surest regions first: a reader looks at those. Regions taken for false alarms are counted with the rest. */
+function describe(
+  interpreted: readonly Interpreted[],
+  all: number,
+  wording: Wording,
+  languageModel: string | undefined,
+): string[] {
+  const sure = ({ interpretation }: Interpreted) => interpretation.true_region ?? 0.5;
+  const byCertainty = [...interpreted].sort((a, b) => sure(b) - sure(a));
+  const likely = byCertainty.filter(({ interpretation }) => interpretation.certainty !== "unlikely");
+  const shown = (likely.length > 0 ? likely : byCertainty).slice(0, described);
+  const sentences = shown.map((region) => {
+    const { source, description, certainty } = region.interpretation;
+    if (source === "builtin" || languageModel === undefined) return description;
+    // The certainty stays the built-in module's: a language model's own is not calibrated.
+    const known = wording.region({ ...region, certainty, kind: null, artifacts: [] });
+    return `${known} ${wording.quoted(languageModel, description)}`;
+  });
+  const rest = all - shown.length;
+  return rest > 0 ? [...sentences, wording.furtherRegions(rest)] : sentences;
+}
+
+/** What the other checks found that speaks for a manipulation. */
+function weighty(evidence: Finding["evidence"]): Finding["evidence"] {
+  const order: Finding["evidence"][number]["severity"][] = ["high", "medium"];
+  return order.flatMap((severity) => evidence.filter((item) => item.severity === severity)).slice(0, checksNamed);
 }

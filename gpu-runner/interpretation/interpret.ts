@@ -1,0 +1,119 @@
+/** The interpretation of an image's regions: which were manipulated, how, and what gives them away. */
+import type { Region } from "@omni-iml/shared/analysis";
+import type { InterpretationManifest } from "@omni-iml/shared/release";
+import type { DecodedImage } from "../image/decode.ts";
+import { type GreyMap, maskOf } from "../image/encode.ts";
+import type { Wording } from "../wording/wording.ts";
+import { certaintyOf } from "./certainty.ts";
+import { factCount, type Interpreter, type Reading, type Shown } from "./session.ts";
+import { onStoredGrid, viewsOf } from "./views.ts";
+
+/** Regions of one image that are looked at, the largest first; the rest are specks beside them. */
+export const mostInterpreted = 8;
+
+export interface Located {
+  readonly image: DecodedImage;
+  /** On the stored grid. */
+  readonly map: GreyMap;
+  readonly threshold: number;
+  /** Probability of each domain, in the order of `domains`. */
+  readonly domain: readonly number[];
+}
+
+/** The regions, those that were looked at with what was found; the rest as they were. */
+export async function interpretRegions(
+  regions: readonly Region[],
+  located: Located,
+  { manifest, interpreter, wording }: { manifest: InterpretationManifest; interpreter: Interpreter; wording: Wording },
+): Promise<Region[]> {
+  const chosen = [...regions].sort((a, b) => b.area_fraction - a.area_fraction).slice(0, mostInterpreted);
+  if (chosen.length === 0) return [];
+  const readings = await interpreter.read(await show(chosen, located));
+  const readingOf = new Map(chosen.map(({ id }, i) => [id, readings[i]]));
+  return regions.map((region) => {
+    const reading = readingOf.get(region.id);
+    return reading === undefined ? region : interpreted(region, reading, manifest, wording);
+  });
+}
+
+async function show(regions: readonly Region[], { image, map, threshold, domain }: Located): Promise<Shown> {
+  const stored = regions.map((region) => onStoredGrid(region, image, image.orientation));
+  const facts = new Float32Array(regions.length * factCount);
+  regions.forEach((region, i) => {
+    const { width, height } = stored[i]?.box ?? { width: 0, height: 0 };
+    facts.set(
+      [
+        region.area_fraction,
+        width / image.width,
+        height / image.height,
+        region.score,
+        image.width,
+        image.height,
+        image.jpeg ? 1 : 0,
+        ...domain,
+      ],
+      i * factCount,
+    );
+  });
+  return { count: regions.length, facts, ...(await viewsOf(image, maskOf(map, threshold), stored)) };
+}
+
+function interpreted(region: Region, reading: Reading, manifest: InterpretationManifest, wording: Wording): Region {
+  const { thresholds, calibration } = manifest;
+  const true_region = calibrated(reading.confirmed, calibration.confirmed);
+  const certainty = certaintyOf(true_region);
+  // Of what is more likely a false alarm nothing is said: there is no manipulation to be of a kind.
+  const confirmed = reading.confirmed >= thresholds.confirmed;
+  const kind = confirmed ? kindOf(reading, manifest) : null;
+  const reasons = confirmed
+    ? manifest.artifacts
+        .map((artifact, i) => ({ artifact, raw: reading.artifacts[i] ?? 0 }))
+        .filter(({ artifact, raw }) => raw >= thresholds.artifacts[artifact])
+        .sort((a, b) => b.raw - a.raw)
+        .map(({ artifact, raw }) => ({
+          artifact,
+          probability: calibrated(raw, calibration.artifacts),
+          description: wording.artifacts[artifact],
+        }))
+    : [];
+  const artifacts = reasons.map(({ artifact }) => artifact);
+  return {
+    ...region,
+    manipulation: kind?.name ?? null,
+    artifacts,
+    interpretation: {
+      source: "builtin",
+      certainty,
+      true_region,
+      manipulation_probability: kind?.probability ?? null,
+      reasons,
+      description: wording.region({
+        ...region,
+        certainty,
+        kind: kind && { name: kind.name, certainty: certaintyOf(kind.probability) },
+        artifacts,
+      }),
+    },
+  };
+}
+
+function kindOf({ kinds }: Reading, { kinds: names, thresholds, calibration }: InterpretationManifest) {
+  const most = Math.max(...kinds);
+  const name = names[kinds.indexOf(most)];
+  if (name === undefined || most < thresholds.kind) return null;
+  return { name, probability: calibrated(most, calibration.kind) };
+}
+
+type Calibration = InterpretationManifest["calibration"]["kind"];
+
+/** What a probability has been worth where the truth was known: between the rows linear, as it is where there are none. */
+export function calibrated(probability: number, rows: Calibration): number {
+  const sorted = [...rows].sort(([a], [b]) => a - b);
+  const above = sorted.findIndex(([said]) => said >= probability);
+  const [first, last] = [sorted[0], sorted.at(-1)];
+  if (first === undefined || last === undefined) return probability;
+  if (above <= 0) return above === 0 ? first[1] : last[1];
+  const [low, high] = [sorted[above - 1] ?? first, sorted[above] ?? last];
+  const share = (probability - low[0]) / (high[0] - low[0]);
+  return low[1] + share * (high[1] - low[1]);
+}

@@ -1,0 +1,128 @@
+/**
+ * What a language has to say, so that another language is another file beside en.ts.
+ *
+ * Every function gets fields of the finding and nothing else: a sentence without a field behind it cannot be written.
+ */
+import type {
+  ArtifactTitle,
+  Certainty,
+  Finding,
+  InputQuality,
+  ManipulationKind,
+  Region,
+} from "@omni-iml/shared/analysis";
+
+/** What the words about one region rest on. */
+export type WordedRegion = Pick<Region, "id" | "area_fraction" | "position" | "content"> & {
+  readonly certainty: Certainty | null;
+  readonly kind: { readonly name: ManipulationKind; readonly certainty: Certainty } | null;
+  readonly artifacts: readonly ArtifactTitle[];
+};
+
+export interface Wording {
+  /** BCP 47. */
+  readonly language: string;
+  readonly artifacts: Readonly<Record<ArtifactTitle, string>>;
+  readonly kinds: Readonly<Record<ManipulationKind, string>>;
+  /** The name of a certainty, as in a table. */
+  readonly certainties: Readonly<Record<Certainty, string>>;
+  readonly verdicts: Readonly<Record<Finding["verdict"], string>>;
+  readonly domains: Readonly<Record<Finding["domain"]["name"], string>>;
+  percent(fraction: number): string;
+  place(region: Pick<Region, "position">): string;
+  /** What is said of one region; whole sentences. */
+  region(region: WordedRegion): string;
+  /** The verdict, with the regions named where `listed`. */
+  verdict(finding: {
+    readonly verdict: Finding["verdict"];
+    readonly score: number;
+    readonly certainty: Certainty;
+    readonly regions: readonly Region[];
+    readonly listed: boolean;
+  }): string;
+  /** So many regions of which nothing has been said. */
+  furtherRegions(count: number): string;
+  /** What the judgement rests on. */
+  grounds(finding: Pick<Finding, "domain" | "modality" | "image">): string;
+  /** What a check beside the pixels found; `summary` is the check's own sentence. */
+  besides(summary: string): string;
+  caveat(caveat: InputQuality): string;
+  /** Marks sentences that a language model wrote about a region. */
+  quoted(model: string, sentences: string): string;
+  readonly report: ReportWords;
+}
+
+/** Headings and sentences of the report. */
+export interface ReportWords {
+  readonly title: string;
+  readonly subtitle: string;
+  readonly headings: Readonly<
+    Record<
+      | "finding"
+      | "pictures"
+      | "regions"
+      | "evidence"
+      | "caveats"
+      | "reading"
+      | "identity"
+      | "files"
+      | "image"
+      | "analysis"
+      | "software",
+      string
+    >
+  >;
+  readonly labels: Readonly<
+    Record<
+      | "analysis"
+      | "made_at"
+      | "score"
+      | "pixel_threshold"
+      | "verdict_thresholds"
+      | "domain"
+      | "modality"
+      | "format"
+      | "size"
+      | "bytes"
+      | "sha256"
+      | "jpeg"
+      | "orientation"
+      | "frames"
+      | "model"
+      | "release"
+      | "provider"
+      | "interpretation"
+      | "options"
+      | "attempt"
+      | "file"
+      | "type"
+      | "region"
+      | "where"
+      | "what"
+      | "certainty"
+      | "reasons"
+      | "severity"
+      | "found"
+      | "meaning"
+      | "next_step"
+      | "details",
+      string
+    >
+  >;
+  readonly severities: Readonly<Record<Finding["evidence"][number]["severity"], string>>;
+  readonly modalities: Readonly<Record<Finding["modality"], string>>;
+  readonly pictureCaption: string;
+  readonly overlayCaption: string;
+  readonly noRegions: string;
+  readonly noEvidence: string;
+  readonly evidenceNotAsked: string;
+  readonly noCaveats: string;
+  /** What a reader must know about any report. */
+  readonly reading: readonly string[];
+  readonly notInterpreted: string;
+  readonly footer: string;
+  verdictThresholds(clear: number, tampered: number): string;
+  moreRegions(count: number): string;
+  degraded(check: string, reason: string): string;
+  pages(page: number, pages: number): string;
+}
