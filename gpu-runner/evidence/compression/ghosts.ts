@@ -1,0 +1,114 @@
+/**
+ * JPEG ghosts (Farid 2009): where a part of a picture was once saved as a JPEG, its coefficients still lie near the
+ * multiples of that quality's steps, on the grid of that time. Measured on the coefficients, for every grid and quality.
+ */
+import { libjpegTable } from "../../image/jpeg.ts";
+import type { Plane } from "../plane.ts";
+import { type BlockCoefficients, blockCoefficients, lowFrequencies } from "./dct.ts";
+
+export const ghostQualities: readonly number[] = Array.from({ length: 21 }, (_, i) => 32 + 3 * i);
+
+/** Coefficients beyond half a step that a quality needs to be judged. */
+const fewestValues = 200;
+/** Blocks that each of the 64 grids is tried on. */
+const blocksPerGrid = 300;
+
+/** A cosine's period in 1024 steps: this is where the time goes. */
+const cosines = Float64Array.from({ length: 1024 }, (_, i) => Math.cos((2 * Math.PI * (i + 0.5)) / 1024));
+
+const tables = new Map(ghostQualities.map((quality) => [quality, libjpegTable(quality)]));
+
+/**
+ * How closely coefficients lie at multiples of a quality's steps: 1 on them, 0 anywhere. NaN where too few are large
+ * enough to tell.
+ */
+export function ghostAt({ values }: BlockCoefficients, blocks: ArrayLike<number>, quality: number): number {
+  const perBlock = lowFrequencies.length;
+  const table = tables.get(quality) ?? libjpegTable(quality);
+  let sum = 0;
+  let count = 0;
+  for (let f = 0; f < perBlock; f++) {
+    const step = table[lowFrequencies[f] ?? 0] ?? 1;
+    // Steps as small as the noise of rounding to whole pixels cannot be told from none.
+    if (step < 3) continue;
+    for (let i = 0; i < blocks.length; i++) {
+      const value = Math.abs(values[(blocks[i] ?? 0) * perBlock + f] ?? 0);
+      if (value < 0.5 * step || value > 12 * step) continue;
+      sum += cosines[((value * 1024) / step) & 1023] ?? 0;
+      count++;
+    }
+  }
+  return count < fewestValues ? Number.NaN : sum / count;
+}
+
+export interface Ghost {
+  readonly offset: readonly [x: number, y: number];
+  readonly quality: number;
+  /** By how much the coefficients lie at the multiples of this quality more than at those of others. */
+  readonly depth: number;
+}
+
+/** The quality that stands out most on one grid. Neighbours of it stand out a little as well and measure no rest. */
+function strongestOf(coefficients: BlockCoefficients, blocks: ArrayLike<number>, below: number): Ghost | null {
+  const spectrum = ghostQualities.map((quality) => ghostAt(coefficients, blocks, quality));
+  let best = -1;
+  spectrum.forEach((value, i) => {
+    if ((ghostQualities[i] ?? 0) >= below || Number.isNaN(value)) return;
+    if (best < 0 || value > (spectrum[best] ?? 0)) best = i;
+  });
+  if (best < 0) return null;
+  const others = spectrum.filter((value, i) => !Number.isNaN(value) && Math.abs(i - best) > 2).sort((a, b) => a - b);
+  if (others.length < 4) return null;
+  const rest = Math.max(0, others[others.length >> 1] ?? 0);
+  return { offset: coefficients.offset, quality: ghostQualities[best] ?? 0, depth: (spectrum[best] ?? 0) - rest };
+}
+
+export interface GhostSearch {
+  /** Qualities from here on are not looked for: those of the present compression and finer ones. */
+  readonly below: number;
+  /** The grid of the present compression, which shows nothing but that. */
+  readonly present: boolean;
+}
+
+/**
+ * The strongest ghost on any of the 64 grids.
+ *
+ * @param choose blocks of a grid that may be looked at
+ */
+export function findGhost(
+  plane: Plane,
+  choose: (coefficients: BlockCoefficients) => Int32Array,
+  { below, present }: GhostSearch,
+): Ghost | null {
+  let best: Ghost | null = null;
+  for (let phase = present ? 1 : 0; phase < 64; phase++) {
+    const offset = [phase & 7, phase >> 3] as const;
+    const coefficients = sparseCoefficients(plane, offset, choose);
+    const found = strongestOf(coefficients, Int32Array.from({ length: coefficients.columns }, (_, i) => i), below);
+    if (found !== null && (best === null || found.depth > best.depth)) best = { ...found, offset };
+  }
+  return best;
+}
+
+/** Coefficients of some blocks of a grid, spread over all that may be looked at, as one row of blocks. */
+function sparseCoefficients(
+  plane: Plane,
+  offset: readonly [x: number, y: number],
+  choose: (coefficients: BlockCoefficients) => Int32Array,
+): BlockCoefficients {
+  const columns = Math.max(0, Math.floor((plane.width - offset[0]) / 8));
+  const rows = Math.max(0, Math.floor((plane.height - offset[1]) / 8));
+  const chosen = choose({ values: new Float32Array(0), columns, rows, offset });
+  const count = Math.min(blocksPerGrid, chosen.length);
+  const strip = new Float32Array(count * 64);
+  for (let i = 0; i < count; i++) {
+    const block = chosen[Math.floor((i * chosen.length) / count)] ?? 0;
+    const x = offset[0] + (block % columns) * 8;
+    const y = offset[1] + Math.floor(block / columns) * 8;
+    for (let row = 0; row < 8; row++) {
+      const from = (y + row) * plane.width + x;
+      strip.set(plane.data.subarray(from, from + 8), row * count * 8 + i * 8);
+    }
+  }
+  return { ...blockCoefficients({ data: strip, width: count * 8, height: 8 }, [0, 0]), offset };
+}
