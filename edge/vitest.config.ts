@@ -22,9 +22,9 @@ export default defineConfig(({ mode }) => ({
           S3_ACCESS_KEY_ID: "test",
           S3_SECRET_ACCESS_KEY: "test",
           // Short, but longer than a step takes on a busy machine.
-          LEASE_MS: "3000",
+          LEASE_MS: mode === "faults" ? "15000" : "3000",
           BACKOFF_MS: "50",
-          MAX_ATTEMPTS: "3",
+          MAX_ATTEMPTS: mode === "faults" ? "5" : "3",
           WEBHOOK_RETRY_S: "0.05,0.1",
           WEBHOOK_TIMEOUT_S: "3",
           IN_BAND_MAX_BYTES: "1048576",

@@ -7,7 +7,7 @@ import type { DispatchMessage } from "../environment.ts";
 import { expectProblem, request } from "../testing/client.ts";
 import { all, faultyAccount, submit, tally } from "./tally.ts";
 
-const jobs = 200;
+const jobs = 120;
 
 /** Lets `share` of the calls of a method fail until it is undone. */
 function breaking<Bound extends object, Name extends keyof Bound & string>(bound: Bound, names: Name[], share: number) {
@@ -28,7 +28,7 @@ function breaking<Bound extends object, Name extends keyof Bound & string>(bound
 
 it("queue: every message thrice, late and out of order", async () => {
   const account = await faultyAccount();
-  const ids = await all(jobs, (number) => submit(account, number % 2 === 0 ? "respond-async" : "wait=0"));
+  const ids = await all(jobs, (number) => submit(account, number % 2 === 0 ? "respond-async" : "wait=30"));
   const messages = [...ids, ...ids, ...ids].sort(() => Math.random() - 0.5);
   const deliver = (some: string[]) => {
     const bodies = some.map((analysis, n) => ({
@@ -52,7 +52,7 @@ it("queue: messages get lost", async () => {
   let ids: string[];
   {
     using _fault = breaking(env.DISPATCH, ["send"], 0.7);
-    ids = await all(60, () => submit(account, "respond-async"));
+    ids = await all(40, () => submit(account, "respond-async"));
   }
   // The record's alarm takes over after half a minute.
   await tally("queue: sending fails", account, ids, Date.now());
@@ -61,26 +61,26 @@ it("queue: messages get lost", async () => {
 it("D1: the index and the registry of endpoints fail", async () => {
   const account = await faultyAccount();
   const rename = (from: string, to: string) => env.DATABASE.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
-  const first = await all(jobs / 4, () => submit(account, "wait=0"));
+  const first = await all(jobs / 4, () => submit(account, "wait=30"));
   await rename("analyses", "analyses_gone");
   await rename("webhook_endpoints", "webhook_endpoints_gone");
-  const meanwhile = await all(jobs / 2, () => submit(account, "wait=0"));
+  const meanwhile = await all(jobs / 2, () => submit(account, "wait=30"));
   expect((await request(account, `/v1/analyses/${meanwhile[0]}`)).status).toBe(200);
   await rename("analyses_gone", "analyses");
   await rename("webhook_endpoints_gone", "webhook_endpoints");
   const lifted = Date.now();
-  const last = await all(jobs / 4, () => submit(account, "wait=0"));
+  const last = await all(jobs / 4, () => submit(account, "wait=30"));
   await tally("D1: writes and reads fail", account, [...first, ...meanwhile, ...last], lifted);
 });
 
 it("D1: the keys cannot be looked up", async () => {
   const account = await faultyAccount();
-  const before = await all(jobs / 4, () => submit(account, "wait=0"));
+  const before = await all(jobs / 4, () => submit(account, "wait=30"));
   await env.DATABASE.prepare("ALTER TABLE api_keys RENAME TO api_keys_gone").run();
   const stopped = await request(account, "/v1/models");
   expect(stopped.headers.get("retry-after")).not.toBeNull();
   await expectProblem(stopped, "overloaded");
-  const waiting = all(jobs / 4, () => submit(account, "wait=0"));
+  const waiting = all(jobs / 4, () => submit(account, "wait=30"));
   await new Promise((resolve) => setTimeout(resolve, 2_000));
   await env.DATABASE.prepare("ALTER TABLE api_keys_gone RENAME TO api_keys").run();
   const lifted = Date.now();
@@ -96,7 +96,7 @@ it.each([
   let ids: string[];
   {
     using _fault = breaking(env.STORAGE, [method], share);
-    ids = await all(jobs / 2, (number) => submit(account, number % 3 === 0 ? "respond-async" : "wait=0"));
+    ids = await all(jobs / 2, (number) => submit(account, number % 3 === 0 ? "respond-async" : "wait=30"));
   }
   await tally(`storage binding: ${method} fails`, account, ids, Date.now());
   const { in_flight } = await (await request(account, "/v1/usage")).json<{ in_flight: { used: number } }>();

@@ -63,7 +63,7 @@ function* claims(log: DeliveryLog, now: number) {
 it("webhooks' receiver down for a whole schedule, then dead letters replayed", async () => {
   const account = await faultyAccount();
   await account.receiver.change({ status: 503 });
-  const ids = await all(100, () => submit(account, "wait=0"));
+  const ids = await all(80, () => submit(account, "wait=30"));
   const path = `/v1/webhook-endpoints/${account.endpoint}`;
   await eventually(async () => {
     const endpoint = await (await request(account, path)).json<{ dead_letters: number }>();
