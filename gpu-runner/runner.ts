@@ -12,6 +12,7 @@ import { Budget } from "./jobs/budget.ts";
 import { loadRelease } from "./release.ts";
 import { deviceMemory, residentMemory } from "./telemetry/memory.ts";
 import { Telemetry } from "./telemetry/metrics.ts";
+import { Tracing } from "./telemetry/tracing.ts";
 
 export interface Runner {
   readonly port: number;
@@ -28,11 +29,12 @@ export interface Runner {
  * @throws StartError
  */
 export async function startRunner(configuration: Configuration, log: Logger): Promise<Runner> {
-  const { manifest, modelFile } = await loadRelease(configuration.MODEL_DIR);
+  const { manifest, modelFile, interpretationFile } = await loadRelease(configuration.MODEL_DIR);
   const telemetry = new Telemetry();
   const inference = new InferenceProcess(
     {
       modelFile,
+      interpretationFile,
       manifest,
       provider: configuration.PROVIDER,
       threads: configuration.THREADS,
@@ -59,6 +61,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     maxInputBytes: configuration.MAX_INPUT_BYTES,
     secret: configuration.RUNNER_SECRET,
     telemetry,
+    tracing: new Tracing(manifest.release, process.env),
     log,
     jobs: new Set(),
     open: () => open,
@@ -99,6 +102,8 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       clearTimeout(patience);
       await new Promise((resolve) => server.close(resolve));
       await inference.stop();
+      // A collector that does not answer must not hold up the end.
+      await room.tracing.shutdown().catch((error: unknown) => log.warn({ err: error }, "spans were lost"));
     },
   };
 }

@@ -25,7 +25,9 @@ export function createApplication(room: InferRoom): Hono {
   });
   application.get("/healthz", (context) => context.json({ status: "alive" }));
   application.get("/readyz", (context) => {
-    if (!ready()) throw new Problem("runner_unavailable", "The model is not loaded and warmed.", { retryAfter: 2 });
+    if (!room.open())
+      throw new Problem("runner_unavailable", "The runner is starting or being stopped.", { retryAfter: 2 });
+    if (!ready()) throw new Problem("runner_unavailable", "The inference process is being started.", { retryAfter: 2 });
     return context.json({ status: "ready", release: room.manifest.release, provider: room.provider });
   });
   application.get("/metrics", async (context) =>

@@ -13,6 +13,7 @@ import type { Context } from "hono";
 import type { Logger } from "pino";
 import type { Budget } from "../jobs/budget.ts";
 import { type JobRoom, runJob } from "../jobs/job.ts";
+import type { Tracing } from "../telemetry/tracing.ts";
 import { LineStream } from "./lines.ts";
 import { asProblem } from "./problems.ts";
 
@@ -26,6 +27,7 @@ export interface InferRoom extends JobRoom {
   /** Bytes of all input files in hand. */
   readonly bytes: Budget;
   readonly log: Logger;
+  readonly tracing: Tracing;
   /** Jobs under way; a drain waits for them and then aborts them. */
   readonly jobs: Set<{ readonly ended: Promise<void>; abort(reason: Problem): void }>;
   /** Whether jobs are taken at all. */
@@ -75,6 +77,12 @@ export async function infer(context: Context, room: InferRoom): Promise<Response
     });
   }
   const log = room.log.child({ job: request.job_id, attempt: request.attempt });
+  const trace = room.tracing.startJob(context.req.raw.headers, {
+    "omni.analysis": request.job_id,
+    "omni.attempt": request.attempt,
+    "omni.priority": request.options.priority,
+    "omni.bytes": request.bytes,
+  });
   const controller = new AbortController();
   const hangUp = () => controller.abort(new HungUp());
   const lines = new LineStream(hangUp);
@@ -87,24 +95,30 @@ export async function infer(context: Context, room: InferRoom): Promise<Response
   const admission = Promise.withResolvers<void>();
   const work = runJob(request, room, {
     signal: controller.signal,
-    onStage: (stage, progress) => lines.stage({ type: "stage", stage, progress }),
+    onStage: (stage, progress) => {
+      trace.stage(stage);
+      lines.stage({ type: "stage", stage, progress });
+    },
     onAdmitted: admission.resolve,
   }).then(
     (line) => {
       log.info({ timings: line.finding.timings, verdict: line.finding.verdict }, "job succeeded");
       room.telemetry.ended("succeeded");
+      trace.end(null);
       return line;
     },
     (error: unknown) => {
       if (error instanceof HungUp) {
         log.info("job withdrawn: the caller hung up");
         room.telemetry.ended("withdrawn");
+        trace.end("withdrawn");
         return null;
       }
       const problem = asProblem(error);
       const level = problem.code === "internal_error" ? "error" : "info";
       log[level]({ code: problem.code, detail: problem.message, err: problem.cause }, "job failed");
       room.telemetry.ended(problem.code);
+      trace.end(problem.code);
       return problem;
     },
   );
