@@ -3,7 +3,9 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["shared", "gpu-runner", "sdk", "infra", "test/evaluate"].map((folder) => `${folder}/**/*.test.ts`),
+    include: ["shared", "gpu-runner", "sdk", "infra", "test/evaluate", "test/documentation"].map(
+      (folder) => `${folder}/**/*.test.ts`,
+    ),
     exclude: ["**/node_modules/**"],
     // Tests of the runner start real processes with a real model; two of them at once on a small machine is enough.
     maxWorkers: 2,

@@ -1,0 +1,48 @@
+/** What can be said of the pages without a service: they lead where they say, and those made from code are current. */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { pages, readPage, repository, snippetsOf } from "./pages.ts";
+import { problemsPage } from "./problems.ts";
+
+/** The anchors that GitHub gives to a page's headings, and those that stand in it. */
+function anchorsOf(page: string): Set<string> {
+  const text = readPage(page).replaceAll(/^```\w+$[\s\S]*?^```$/gm, "");
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+  return new Set([...headings, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id = ""]) => id)]);
+}
+
+describe("documentation", () => {
+  it("docs/problems.md is what shared/problems.ts says (`npm run docs`)", async () => {
+    await expect(problemsPage()).toMatchFileSnapshot("../../docs/problems.md");
+  });
+
+  it.each([...pages, "ARCHITECTURE.md"])("%s links to what there is", (page) => {
+    const links = [...readPage(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target = ""]) => target);
+    const dead = links.filter((link) => {
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? page : join(dirname(page), path);
+      if (!existsSync(join(repository, target))) return true;
+      return anchor !== undefined && target.endsWith(".md") && !anchorsOf(target).has(anchor);
+    });
+    expect(dead).toEqual([]);
+  });
+
+  it("is listed in docs/README.md", () => {
+    const listed = readPage("docs/README.md");
+    for (const page of pages.filter((name) => name.startsWith("docs/") && name !== "docs/README.md")) {
+      expect(listed).toContain(`(${page.slice("docs/".length)})`);
+    }
+  });
+
+  it("shows JSON that is JSON", () => {
+    for (const { language, code, place } of pages.flatMap(snippetsOf)) {
+      if (language === "json") expect(() => JSON.parse(code), place).not.toThrow();
+    }
+  });
+});
