@@ -1,11 +1,11 @@
-"""Renders the bundled samples: two scenes as a camera would have saved them, and a forgery of each.
+"""Renders the bundled samples: three scenes as a camera would have saved them, and a forgery of each.
 
-Everything is drawn here, from numbers and two free fonts, so that the files may be used by anyone for anything. What
+Everything is drawn here, from numbers and free fonts, so that the files may be used by anyone for anything. What
 makes them samples is their history, which is that of real ones: a sensor's noise under a Bayer pattern, demosaicing,
 a first JPEG; then an edit whose pixels lack that history; then a second JPEG. The authentic counterpart is saved the
 same two times, so that only the edit tells them apart.
 
-    python3 test/samples/make.py            (numpy, Pillow; fonts DejaVu Sans Mono and Liberation Mono)
+    python3 test/samples/make.py            (numpy, Pillow; fonts DejaVu and Liberation)
 """
 
 import io
@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 FIRST_SAVE = 75
 LAST_SAVE = 90
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf"
+SIGN_FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf"
+FORGERS_SIGN_FONT = "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf"
 FORGERS_FONT = "/usr/share/fonts/truetype/liberation/LiberationMono-Regular.ttf"
 
 
@@ -175,6 +177,78 @@ def altered_amount(original, box):
     return forged, mask
 
 
+SIGN = (250, 96, 646, 486)
+ENAMEL = (22, 62, 118)
+
+
+def wall(rng, height=640, width=896):
+    """Linear light of a brick wall, a little brighter to the left, [height, width, 3]."""
+    brick_height, brick_width, joint = 40, 112, 7
+    y, x = np.indices((height, width))
+    row = y // brick_height
+    column = (x + (row % 2) * brick_width // 2) // brick_width
+    tone = rng.random((height // brick_height + 2, width // brick_width + 3))[row, column][..., None]
+    colour = np.array([0.27, 0.085, 0.05]) * (0.65 + 0.7 * tone) + np.array([0.02, 0.015, 0.01]) * (1 - tone)
+    surface = 0.6 + 0.8 * fractal(rng, height, width, 60, 4, 0.75)[..., None]
+    along = (x + (row % 2) * brick_width // 2) % brick_width
+    mortar = Image.fromarray(((y % brick_height < joint) | (along < joint)).astype(np.uint8) * 255)
+    mortar = np.asarray(mortar.filter(ImageFilter.GaussianBlur(1.2)))[..., None] / 255
+    grey = np.array([0.30, 0.28, 0.25]) * (0.7 + 0.5 * fractal(rng, height, width, 90, 3, 0.8)[..., None])
+    light = 1.05 - 0.35 * (x / width)[..., None] - 0.1 * (y / height)[..., None]
+    return np.clip((colour * surface * (1 - mortar) + grey * mortar) * light, 0, 1)
+
+
+def sign_text(draw, hours):
+    """The words of the parking sign; answers the box of its hours."""
+    middle = (SIGN[0] + SIGN[2]) // 2
+    for text, size, top in (("PARKING", 62, 124), ("MON – SAT", 40, 340), ("8 am – 6 pm", 40, 398)):
+        draw.text((middle, top), text, font=ImageFont.truetype(SIGN_FONT, size), fill=255, anchor="ma")
+    font = ImageFont.truetype(SIGN_FONT, 68)
+    line = f"{hours} HOURS"
+    draw.text((middle, 232), line, font=font, fill=255, anchor="ma")
+    left = middle - font.getlength(line) / 2
+    return draw.textbbox((left, 232), str(hours), font=font)
+
+
+def parking_sign(rng):
+    """Linear light of an enamel sign on a wall, and the box of its number of hours."""
+    scene = wall(rng)
+    height, width = scene.shape[:2]
+    shadow = Image.new("L", (width, height))
+    ImageDraw.Draw(shadow).rounded_rectangle([side + 9 for side in SIGN], 26, fill=255)
+    scene = scene * (1 - 0.6 * np.asarray(shadow.filter(ImageFilter.GaussianBlur(7)))[..., None] / 255)
+    plate, words = Image.new("L", (width, height)), Image.new("L", (width, height))
+    ImageDraw.Draw(plate).rounded_rectangle(SIGN, 26, fill=255)
+    border = ImageDraw.Draw(words)
+    border.rounded_rectangle([SIGN[0] + 12, SIGN[1] + 12, SIGN[2] - 12, SIGN[3] - 12], 18, outline=255, width=4)
+    box = sign_text(border, 2)
+    y, x = np.indices((height, width))
+    gloss = (0.9 + 0.25 * np.exp(-(((x - 0.35 * y - 230) / 120) ** 2)))[..., None]
+    worn = 0.92 + 0.12 * fractal(rng, height, width, 30, 4, 0.7)[..., None]
+    enamel = (np.array(ENAMEL) / 255) ** 2.2 * gloss * worn
+    letters = np.asarray(words.filter(ImageFilter.GaussianBlur(0.8)))[..., None] / 255
+    face = enamel * (1 - letters) + np.array([0.78, 0.78, 0.74]) * worn * letters
+    cover = np.asarray(plate.filter(ImageFilter.GaussianBlur(0.8)))[..., None] / 255
+    return np.clip(scene * (1 - cover) + face * cover, 0, 1), box
+
+
+def altered_hours(original, box):
+    """The 2 of the sign painted over and an 8 set in its place; the forged image and its mask."""
+    left, top, right, bottom = (int(round(side)) for side in box)
+    left, top, right, bottom = left - 8, top - 8, right + 6, bottom + 8
+    pixels = np.asarray(original).astype(float)
+    above, below = pixels[top, left:right].mean(axis=0), pixels[bottom, left:right].mean(axis=0)
+    fade = np.linspace(0, 1, bottom - top)[:, None, None]
+    patch = np.broadcast_to(above * (1 - fade) + below * fade, (bottom - top, right - left, 3))
+    forged = original.copy()
+    forged.paste(Image.fromarray(np.round(patch).astype(np.uint8)), (left, top))
+    font = ImageFont.truetype(FORGERS_SIGN_FONT, 72)
+    ImageDraw.Draw(forged).text(((left + right) / 2, box[1] - 2), "8", font=font, fill=(226, 227, 222), anchor="mt")
+    mask = Image.new("L", original.size)
+    ImageDraw.Draw(mask).rectangle((left, top, right - 1, bottom - 1), fill=255)
+    return forged, mask
+
+
 def write(name, original, forged, mask):
     original.save(HERE / f"{name}-authentic.jpg", quality=LAST_SAVE, subsampling="4:2:0")
     forged.save(HERE / f"{name}-forged.jpg", quality=LAST_SAVE, subsampling="4:2:0")
@@ -188,6 +262,9 @@ def main():
     page, box = receipt(rng)
     photographed = saved(camera(rng, page, shot=0.0012, read=0.003), FIRST_SAVE)
     write("receipt", photographed, *altered_amount(photographed, box))
+    plate, box = parking_sign(rng)
+    photographed = saved(camera(rng, plate), FIRST_SAVE)
+    write("sign", photographed, *altered_hours(photographed, box))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ export interface Sample {
 }
 
 const texts = [
-  ["balloon", "natural", "Balloon over hills", "a balloon pasted into the sky"],
-  ["receipt", "document", "Shop receipt", "the total painted over and typed anew"],
+  ["kitten", "natural", "Kitten on a lawn", "An egg pasted into the grass"],
+  ["receipt", "document", "Shop receipt", "The total painted over and typed anew"],
+  ["portrait", "face", "Painted portrait", "Mouth and cheek retouched"],
+  ["sign", "scene_text", "Parking sign", "The number of hours changed"],
 ] as const;
 
 export const samples: readonly Sample[] = texts.flatMap(([stem, domain, title, edit]) =>
@@ -28,6 +30,6 @@ export const samples: readonly Sample[] = texts.flatMap(([stem, domain, title, e
     thumbnail: thumbnails[`../samples/${stem}-${kind}.webp`] ?? "",
     domain,
     title,
-    note: kind === "forged" ? edit : "not edited",
+    note: kind === "forged" ? edit : "As it was",
   })),
 );
