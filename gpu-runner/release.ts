@@ -10,20 +10,28 @@ import { StartError } from "./configuration.ts";
 export interface Release {
   readonly manifest: ReleaseManifest;
   readonly modelFile: string;
+  /** null where the release has no interpretation model. */
+  readonly interpretationFile: string | null;
 }
 
 /** @throws StartError where a file is missing or is not the one the manifest describes. */
 export async function loadRelease(folder: string): Promise<Release> {
   const manifestFile = join(folder, "manifest.json");
   const manifest = parseManifest(manifestFile, await readFile(manifestFile, "utf8").catch(missing(manifestFile)));
-  const modelFile = join(folder, manifest.model.file);
+  const modelFile = await checked(folder, manifest.model);
+  const interpretationFile =
+    manifest.interpretation === undefined ? null : await checked(folder, manifest.interpretation.model);
+  return { manifest, modelFile, interpretationFile };
+}
+
+/** The path of a model's file whose content is the one that the manifest names. */
+async function checked(folder: string, model: { readonly file: string; readonly sha256: string }): Promise<string> {
+  const file = join(folder, model.file);
   const hash = createHash("sha256");
-  await pipeline(createReadStream(modelFile), hash).catch(missing(modelFile));
+  await pipeline(createReadStream(file), hash).catch(missing(file));
   const sha256 = hash.digest("hex");
-  if (sha256 !== manifest.model.sha256) {
-    throw new StartError(`${modelFile} has SHA-256 ${sha256}, but its manifest names ${manifest.model.sha256}`);
-  }
-  return { manifest, modelFile };
+  if (sha256 === model.sha256) return file;
+  throw new StartError(`${file} has SHA-256 ${sha256}, but its manifest names ${model.sha256}`);
 }
 
 function missing(file: string) {

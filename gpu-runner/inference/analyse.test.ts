@@ -1,11 +1,16 @@
 /** The whole way from file to finding with the released model; its judgement is evaluated elsewhere. */
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { analysisOptions } from "@omni-iml/shared/analysis";
 import { Problem } from "@omni-iml/shared/problems";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readConfiguration } from "../configuration.ts";
+import type { Interpreter } from "../interpretation/contract.ts";
+import { mostInterpreted } from "../interpretation/interpret.ts";
+import { loadInterpreter } from "../interpretation/session.ts";
 import { loadRelease } from "../release.ts";
+import { standInManifest } from "../testing/interpretation.ts";
 import { analyse, type Served } from "./analyse.ts";
 import { Batcher } from "./batcher.ts";
 import { gateDecides, loadSession, type Session, useFused, useRgb } from "./session.ts";
@@ -18,7 +23,7 @@ beforeAll(async () => {
   const { MODEL_DIR, MAX_PIXELS } = readConfiguration({ RUNNER_SECRET: "nothing is signed here" });
   const { manifest, modelFile } = await loadRelease(MODEL_DIR);
   session = await loadSession(modelFile, "cpu", { threads: 2 });
-  served = { manifest, batcher: new Batcher(session, 1), maxPixels: MAX_PIXELS };
+  served = { manifest, batcher: new Batcher(session, 1), interpreter: null, maxPixels: MAX_PIXELS };
 });
 
 function run(name: string, options: object = {}) {
@@ -27,6 +32,7 @@ function run(name: string, options: object = {}) {
     bytes,
     sha256: "0".repeat(64),
     outputs: ["probability" as const, "mask" as const, "overlay" as const],
+    pictures: { report: true, prompt: true },
     options: analysisOptions.parse(options),
   };
   return analyse(job, served, new AbortController().signal, () => undefined);
@@ -39,6 +45,66 @@ function pixelsOf(png: Uint8Array | undefined) {
 it("explains unless no interpretation is wanted", async () => {
   expect((await run("baseline-420.jpg")).finding.explanation).not.toBe("");
   expect((await run("baseline-420.jpg", { interpretation: "none" })).finding.explanation).toBe("");
+});
+
+describe("interpretation", () => {
+  const sample = readFileSync(new URL("../../test/samples/balloon-forged.jpg", import.meta.url));
+  const job = {
+    bytes: sample,
+    sha256: "0".repeat(64),
+    outputs: [],
+    pictures: { report: true, prompt: true },
+    options: analysisOptions.parse({ threshold: 0.2 }),
+  };
+  const look = (served: Served) => analyse(job, served, new AbortController().signal, () => undefined);
+
+  it("is named as not run where the release has none, and the analysis goes on", async () => {
+    const { finding } = await look({ ...served, interpreter: null });
+    expect(finding.degraded_checks.map(({ check }) => check)).toContain("interpretation");
+    expect(finding.regions.length).toBeGreaterThan(0);
+    expect(finding.regions.every(({ interpretation }) => interpretation === null)).toBe(true);
+  });
+
+  it("describes regions with the release's network, and gives pictures of them to those who describe them otherwise", async () => {
+    const file = fileURLToPath(new URL("../interpretation/stand-in/interpretation.onnx", import.meta.url));
+    const interpreter = await loadInterpreter(file, "cpu", { threads: 1, mostTogether: mostInterpreted });
+    const manifest = { ...served.manifest, interpretation: standInManifest };
+    const { finding, pictures } = await look({ ...served, manifest, interpreter });
+    expect(finding.degraded_checks).toEqual([]);
+    const [first] = finding.regions;
+    expect(first?.interpretation?.description).toContain(`${first?.id} (`);
+    const { width, height } = await sharp(pictures.report?.image).metadata();
+    expect([width, height]).toEqual([finding.image.width, finding.image.height]);
+    expect(await sharp(pictures.report?.overlay).metadata()).toMatchObject({ width, height, format: "jpeg" });
+    const [prompt] = pictures.prompt?.regions ?? [];
+    if (prompt === undefined) throw new Error("no region has pictures");
+    const region = finding.regions.find(({ id }) => id === prompt.id);
+    if (region === undefined || pictures.prompt === null) throw new Error("the pictures are of no region");
+    // I_ref = (I + M) / 2, M white inside and black outside, as far as JPEG keeps it.
+    const means = async (picture: Uint8Array, from: { left: number; top: number }) =>
+      (
+        await sharp(
+          await sharp(picture)
+            .extract({ ...from, width: 8, height: 8 })
+            .toBuffer(),
+        ).stats()
+      ).channels.map(({ mean }) => mean);
+    const corner = { left: 0, top: 0 };
+    const outside = await means(pictures.prompt.image, corner);
+    (await means(prompt.reference, corner)).forEach((mean, i) => {
+      expect(mean).toBeCloseTo((outside[i] ?? 0) / 2, -1);
+    });
+  });
+
+  it("that fails is named, and the analysis goes on without it", async () => {
+    const interpreter: Interpreter = { read: () => Promise.reject(new Error("out of memory")) };
+    const manifest = { ...served.manifest, interpretation: standInManifest };
+    const { finding } = await look({ ...served, manifest, interpreter });
+    expect(finding.degraded_checks).toContainEqual({
+      check: "interpretation",
+      reason: "The interpretation model failed: out of memory",
+    });
+  });
 });
 
 describe("the files", () => {
@@ -67,7 +133,13 @@ describe("the files", () => {
     const bigEndian = stored.indexOf(Buffer.from([0x01, 0x12, 0x00, 0x03]));
     if (bigEndian >= 0) stored.writeUInt16BE(1, bigEndian + 8);
     const untagged = await analyse(
-      { bytes: stored, sha256: "", outputs: ["probability"], options: analysisOptions.parse({}) },
+      {
+        bytes: stored,
+        sha256: "",
+        outputs: ["probability"],
+        pictures: { report: false, prompt: false },
+        options: analysisOptions.parse({}),
+      },
       served,
       new AbortController().signal,
       () => undefined,

@@ -4,25 +4,33 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
 import { encodeGrey, type GreyMap, greyImage, maskOf } from "../image/encode.ts";
 import { displayedSize, orient } from "../image/orientation.ts";
+import type { Interpreter } from "../interpretation/contract.ts";
+import { interpretRegions } from "../interpretation/interpret.ts";
+import { promptPictures } from "../interpretation/prompt-pictures.ts";
+import { reportPictures } from "../report/pictures.ts";
 import { gatherEvidence } from "../result/evidence.ts";
 import { explain } from "../result/explanation.ts";
 import { inputCaveats } from "../result/input-quality.ts";
 import { drawOverlay } from "../result/overlay.ts";
 import { findRegions } from "../result/regions.ts";
 import { imageScore, verdictOf } from "../result/score.ts";
+import { english } from "../wording/en.ts";
 import type { TileRunner } from "./batcher.ts";
 import { type Localisation, localise } from "./localise.ts";
-import type { AnalyseCommand, JobStage, PixelFinding, PixelOutput } from "./protocol.ts";
+import type { AnalyseCommand, JobStage, Pictures, PixelFinding, PixelOutput } from "./protocol.ts";
 
 export interface Served {
   readonly manifest: ReleaseManifest;
   readonly batcher: TileRunner;
+  /** null where the release has no interpretation model. */
+  readonly interpreter: Interpreter | null;
   readonly maxPixels: number;
 }
 
 export interface Analysed {
   readonly finding: PixelFinding;
   readonly files: Partial<Record<PixelOutput, Uint8Array>>;
+  readonly pictures: Pictures;
 }
 
 /**
@@ -31,8 +39,8 @@ export interface Analysed {
  * @throws Problem where the file is at fault, the signal's reason where the job is withdrawn.
  */
 export async function analyse(
-  job: Pick<AnalyseCommand, "bytes" | "sha256" | "outputs" | "options">,
-  { manifest, batcher, maxPixels }: Served,
+  job: Pick<AnalyseCommand, "bytes" | "sha256" | "outputs" | "pictures" | "options">,
+  { manifest, batcher, interpreter, maxPixels }: Served,
   signal: AbortSignal,
   onStage: (stage: JobStage, progress: number | null) => void,
 ): Promise<Analysed> {
@@ -50,24 +58,50 @@ export async function analyse(
   const localisation = await stage("inference", () =>
     localise(image, manifest.pipeline, batcher, { signal, progress: (done) => onStage("inference", done) }),
   );
+  const threshold = job.options.threshold ?? manifest.thresholds.pixel;
+  const map = await displayed(localisation.map, image);
+  const degraded: PixelFinding["degraded_checks"] = [];
+  const regions = await stage("interpretation", async () => {
+    const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
+    if (job.options.interpretation === "none" || found.length === 0) return found;
+    if (interpreter === null || manifest.interpretation === undefined) {
+      degraded.push({ check: "interpretation", reason: "This release has no interpretation model." });
+      return found;
+    }
+    try {
+      const located = { image, map: localisation.map, threshold, domain: localisation.domain };
+      const means = { manifest: manifest.interpretation, interpreter, wording: english };
+      return await interpretRegions(found, located, means);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}` });
+      return found;
+    }
+  });
+  let overlayDrawn: Promise<Buffer> | null = null;
   return stage("encode", async () => {
-    const map = await displayed(localisation.map, image);
-    const threshold = job.options.threshold ?? manifest.thresholds.pixel;
-    const regions = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
     const files: Partial<Record<PixelOutput, Uint8Array>> = {};
+    const overlay = () => {
+      overlayDrawn ??= drawOverlay({ stored: image, orientation: image.orientation, map, regions });
+      return overlayDrawn;
+    };
     for (const output of job.outputs) {
       signal.throwIfAborted();
       if (output === "probability") files.probability = await encodeGrey(map);
       else if (output === "mask") files.mask = await encodeGrey(maskOf(map, threshold));
-      else files.overlay = await drawOverlay({ stored: image, orientation: image.orientation, map, regions });
+      else files.overlay = await overlay();
     }
+    const pictures: Pictures = {
+      report: job.pictures.report ? await reportPictures(image, image.orientation, await overlay()) : null,
+      prompt: job.pictures.prompt ? await promptPictures(image, image.orientation, map, regions) : null,
+    };
     const score = imageScore(manifest.score, {
       map,
       networkScores: localisation.networkScores,
       pixelThreshold: manifest.thresholds.pixel,
     });
     const facts = factsOf(image, job);
-    const { evidence, fromCamera, degraded } = await gatherEvidence(image, localisation.modality);
+    const { evidence, fromCamera, degraded: failed } = await gatherEvidence(image, localisation.modality);
     const judged = {
       image: facts,
       verdict: verdictOf(score, manifest.thresholds),
@@ -76,15 +110,16 @@ export async function analyse(
       modality: localisation.modality,
       regions,
       input_quality: inputCaveats(facts, fromCamera),
+      evidence: job.options.evidence ? evidence : [],
     };
     return {
       files,
+      pictures,
       finding: {
         ...judged,
         threshold,
         explanation: job.options.interpretation === "none" ? "" : explain(judged),
-        evidence: job.options.evidence ? evidence : [],
-        degraded_checks: degraded,
+        degraded_checks: [...degraded, ...failed],
         timings,
       },
     };

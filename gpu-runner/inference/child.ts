@@ -3,6 +3,8 @@
  * by process.ts with a channel over which it is told what to do; it ends with that channel.
  */
 import sharp from "sharp";
+import { mostInterpreted } from "../interpretation/interpret.ts";
+import { loadInterpreter } from "../interpretation/session.ts";
 import { unknownFeatures } from "../result/score.ts";
 import { Batcher } from "./batcher.ts";
 import { ImageThreads } from "./image-threads.ts";
@@ -36,8 +38,15 @@ async function load(order: LoadCommand): Promise<void> {
     ran: (facts) => tell({ type: "batch", ...facts }),
     shrunk: (largest) => tell({ type: "shrunk", largest }),
   });
+  const interpreter =
+    order.interpretationFile === null
+      ? null
+      : await loadInterpreter(order.interpretationFile, provider, {
+          threads: order.threads,
+          mostTogether: mostInterpreted,
+        });
   const data = { manifest, maxPixels: order.maxPixels };
-  threads = await ImageThreads.start(order.imageThreads, data, batcher, { tell, broken: fail });
+  threads = await ImageThreads.start(order.imageThreads, data, { batcher, interpreter }, { tell, broken: fail });
   tell({ type: "ready" });
 }
 

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Problem } from "@omni-iml/shared/problems";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { type AnsweredRegions, InterpretationExchange, type OfferedRegions } from "../interpretation/exchange.ts";
 import { analyse } from "./analyse.ts";
 import type { AnalyseCommand, Report } from "./protocol.ts";
 import { type AnsweredTile, type OfferedTile, TileExchange } from "./tile-exchange.ts";
@@ -12,32 +13,37 @@ import { type AnsweredTile, type OfferedTile, TileExchange } from "./tile-exchan
 export interface ThreadData {
   readonly manifest: ReleaseManifest;
   readonly maxPixels: number;
+  /** Whether the interpretation network was loaded. */
+  readonly interprets: boolean;
 }
 
 export type ThreadOrder =
   | { readonly type: "analyse"; readonly order: AnalyseCommand }
   | { readonly type: "drop" }
-  | ({ readonly type: "answer" } & AnsweredTile);
+  | ({ readonly type: "answer" } & AnsweredTile)
+  | ({ readonly type: "readings" } & AnsweredRegions);
 
 export type ThreadReport =
   | { readonly type: "ready" }
   | ({ readonly type: "tile" } & OfferedTile)
+  | ({ readonly type: "regions" } & OfferedRegions)
   /** For the HTTP process. */
   | { readonly type: "report"; readonly report: Report };
 
-function serve(port: MessagePort, { manifest, maxPixels }: ThreadData): void {
+function serve(port: MessagePort, { manifest, maxPixels, interprets }: ThreadData): void {
   const tell = (report: ThreadReport) => port.postMessage(report);
   const tiles = new TileExchange((tile) => tell({ type: "tile", ...tile }));
+  const regions = new InterpretationExchange((offered) => tell({ type: "regions", ...offered }));
   let withdrawal = new AbortController();
 
   async function run(order: AnalyseCommand): Promise<Report> {
     const { job } = order;
     try {
-      const served = { manifest, batcher: tiles, maxPixels };
-      const { finding, files } = await analyse(order, served, withdrawal.signal, (stage, progress) =>
+      const served = { manifest, batcher: tiles, interpreter: interprets ? regions : null, maxPixels };
+      const { finding, files, pictures } = await analyse(order, served, withdrawal.signal, (stage, progress) =>
         tell({ type: "report", report: { type: "stage", job, stage, progress } }),
       );
-      return { type: "done", job, finding, files };
+      return { type: "done", job, finding, files, pictures };
     } catch (error) {
       if (withdrawal.signal.aborted) return { type: "dropped", job };
       const problem =
@@ -58,6 +64,8 @@ function serve(port: MessagePort, { manifest, maxPixels }: ThreadData): void {
   port.on("message", (message: ThreadOrder) => {
     if (message.type === "answer") {
       tiles.answered(message);
+    } else if (message.type === "readings") {
+      regions.answered(message);
     } else if (message.type === "drop") {
       withdrawal.abort();
     } else {

@@ -1,6 +1,8 @@
 /** The main thread's hold on the image threads: one job each, their tiles to the session and the answers back. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import type { Interpreter } from "../interpretation/contract.ts";
+import { answerRegions, type OfferedRegions } from "../interpretation/exchange.ts";
 import { type Batcher, DeviceExhausted, Lane, type TileResult } from "./batcher.ts";
 import type { ThreadData, ThreadOrder, ThreadReport } from "./image-thread.ts";
 import type { AnalyseCommand, Report } from "./protocol.ts";
@@ -14,6 +16,12 @@ interface Thread {
   job: { readonly id: number; readonly lane: Lane; readonly withdrawal: AbortController } | null;
 }
 
+/** What the main thread runs for the others. */
+export interface Sessions {
+  readonly batcher: Batcher;
+  readonly interpreter: Interpreter | null;
+}
+
 export interface ThreadEvents {
   /** For the HTTP process. */
   tell(report: Report): void;
@@ -23,18 +31,24 @@ export interface ThreadEvents {
 
 export class ImageThreads {
   readonly #threads: Thread[] = [];
-  readonly #batcher: Batcher;
+  readonly #sessions: Sessions;
   readonly #events: ThreadEvents;
 
-  private constructor(batcher: Batcher, events: ThreadEvents) {
-    this.#batcher = batcher;
+  private constructor(sessions: Sessions, events: ThreadEvents) {
+    this.#sessions = sessions;
     this.#events = events;
   }
 
   /** Starts `count` threads; resolves when all can take a job. */
-  static async start(count: number, data: ThreadData, batcher: Batcher, events: ThreadEvents): Promise<ImageThreads> {
-    const threads = new ImageThreads(batcher, events);
-    await Promise.all(Array.from({ length: count }, () => threads.#startOne(data)));
+  static async start(
+    count: number,
+    data: Omit<ThreadData, "interprets">,
+    sessions: Sessions,
+    events: ThreadEvents,
+  ): Promise<ImageThreads> {
+    const threads = new ImageThreads(sessions, events);
+    const whole = { ...data, interprets: sessions.interpreter !== null };
+    await Promise.all(Array.from({ length: count }, () => threads.#startOne(whole)));
     return threads;
   }
 
@@ -72,10 +86,18 @@ export class ImageThreads {
   #hear(thread: Thread, heard: ThreadReport): void {
     if (heard.type === "tile") {
       void this.#run(thread, heard);
+    } else if (heard.type === "regions") {
+      void this.#interpret(thread, heard);
     } else if (heard.type === "report") {
       if (heard.report.type !== "stage") thread.job = null;
       this.#events.tell(heard.report);
     }
+  }
+
+  async #interpret(thread: Thread, offered: OfferedRegions): Promise<void> {
+    const { interpreter } = this.#sessions;
+    if (interpreter === null) throw new Error("regions came, but there is no interpretation model");
+    this.#order(thread, { type: "readings", ...(await answerRegions(interpreter, offered)) });
   }
 
   async #run(thread: Thread, { id, memory, width, height, ...rest }: OfferedTile): Promise<void> {
@@ -84,7 +106,7 @@ export class ImageThreads {
     const pixels = new Uint8Array(memory, 0, width * height * 3);
     let answer: AnsweredTile;
     try {
-      const { probability, ...scores }: TileResult = await this.#batcher.run(
+      const { probability, ...scores }: TileResult = await this.#sessions.batcher.run(
         { pixels, width, height, ...rest },
         withdrawal.signal,
         lane,

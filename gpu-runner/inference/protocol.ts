@@ -13,6 +13,8 @@ export type PixelOutput = z.infer<typeof pixelOutput>;
 export const loadCommand = z.object({
   type: z.literal("load"),
   modelFile: z.string(),
+  /** null where the release has no interpretation model. */
+  interpretationFile: z.string().nullable(),
   manifest: releaseManifest,
   provider: z.enum(["cpu", "cuda"]),
   threads: z.int(),
@@ -30,6 +32,8 @@ export const analyseCommand = z.object({
   bytes: file,
   sha256: z.string(),
   outputs: z.array(pixelOutput),
+  /** What is wanted besides the outputs: pictures for a report, pictures of the regions for a language model. */
+  pictures: z.object({ report: z.boolean(), prompt: z.boolean() }),
   options: analysisOptions,
 });
 export type AnalyseCommand = z.infer<typeof analyseCommand>;
@@ -41,11 +45,23 @@ export const command = z.discriminatedUnion("type", [
 ]);
 export type Command = z.infer<typeof command>;
 
+/** Compressed pictures that are not outputs themselves. */
+export const pictures = z.object({
+  report: z.object({ image: file, overlay: file }).nullable(),
+  prompt: z
+    .object({
+      image: file,
+      regions: z.array(z.object({ id: z.string(), reference: file, closeUp: file, closeUpReference: file })),
+    })
+    .nullable(),
+});
+export type Pictures = z.infer<typeof pictures>;
+
 /** A finding without what only the other process knows: what is served, and the whole of the timings. */
 export const pixelFinding = finding.omit({ model: true });
 export type PixelFinding = z.infer<typeof pixelFinding>;
 
-const jobStage = z.enum(["decode", "inference", "encode"]);
+const jobStage = z.enum(["decode", "inference", "interpretation", "encode"]);
 
 export const report = z.discriminatedUnion("type", [
   /** Loaded, proved and warmed. */
@@ -62,6 +78,7 @@ export const report = z.discriminatedUnion("type", [
     job: z.int(),
     finding: pixelFinding,
     files: z.partialRecord(pixelOutput, file),
+    pictures,
   }),
   z.object({ type: z.literal("failed"), job: z.int(), code: problemCode, detail: z.string(), cause: z.string() }),
   z.object({ type: z.literal("dropped"), job: z.int() }),

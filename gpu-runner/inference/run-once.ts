@@ -10,6 +10,8 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { analysisOptions } from "@omni-iml/shared/analysis";
 import { readConfiguration } from "../configuration.ts";
+import { mostInterpreted } from "../interpretation/interpret.ts";
+import { loadInterpreter } from "../interpretation/session.ts";
 import { loadRelease } from "../release.ts";
 import { analyse } from "./analyse.ts";
 import { Batcher } from "./batcher.ts";
@@ -20,10 +22,15 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const configuration = readConfiguration({ ...process.env, RUNNER_SECRET: "nothing is signed here" });
-const { manifest, modelFile } = await loadRelease(values["model-dir"] ?? configuration.MODEL_DIR);
+const { manifest, modelFile, interpretationFile } = await loadRelease(values["model-dir"] ?? configuration.MODEL_DIR);
 const session = await loadSession(modelFile, configuration.PROVIDER, { threads: configuration.THREADS });
+const { THREADS: threads, PROVIDER: provider } = configuration;
 const served = {
   manifest,
+  interpreter:
+    interpretationFile === null
+      ? null
+      : await loadInterpreter(interpretationFile, provider, { threads, mostTogether: mostInterpreted }),
   batcher: new Batcher(session, configuration.MAX_BATCH),
   maxPixels: configuration.MAX_PIXELS,
 };
@@ -33,7 +40,8 @@ if (values.out !== undefined) mkdirSync(values.out, { recursive: true });
 for (const file of positionals) {
   const bytes = readFileSync(file);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  const job = { bytes, sha256, outputs: [...outputs], options: analysisOptions.parse({}) };
+  const pictures = { report: false, prompt: false };
+  const job = { bytes, sha256, outputs: [...outputs], pictures, options: analysisOptions.parse({}) };
   try {
     const { finding, files } = await analyse(job, served, new AbortController().signal, () => undefined);
     process.stdout.write(`${JSON.stringify({ file, ...finding })}\n`);

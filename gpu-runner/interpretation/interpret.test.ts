@@ -9,8 +9,9 @@ import { findRegions } from "../result/regions.ts";
 import { standInManifest } from "../testing/interpretation.ts";
 import { english } from "../wording/en.ts";
 import { certaintyOf } from "./certainty.ts";
+import type { Interpreter } from "./contract.ts";
 import { calibrated, interpretRegions, mostInterpreted } from "./interpret.ts";
-import { type Interpreter, loadInterpreter } from "./session.ts";
+import { loadInterpreter } from "./session.ts";
 
 const file = fileURLToPath(new URL("./stand-in/interpretation.onnx", import.meta.url));
 let interpreter: Interpreter;

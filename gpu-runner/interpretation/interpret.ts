@@ -5,7 +5,7 @@ import type { DecodedImage } from "../image/decode.ts";
 import { type GreyMap, maskOf } from "../image/encode.ts";
 import type { Wording } from "../wording/wording.ts";
 import { certaintyOf } from "./certainty.ts";
-import { factCount, type Interpreter, type Reading, type Shown } from "./session.ts";
+import { factCount, type Interpreter, type Reading, type Shown } from "./contract.ts";
 import { onStoredGrid, viewsOf } from "./views.ts";
 
 /** Regions of one image that are looked at, the largest first; the rest are specks beside them. */

@@ -1,30 +1,9 @@
 /** The interpretation network's session: regions in, readings out. */
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import type { Provider } from "../inference/session.ts";
-import { side, type Views, viewCount } from "./views.ts";
+import { factCount, type Interpreter, type Reading, type Shown } from "./contract.ts";
+import { side, viewCount } from "./views.ts";
 
-/** Views and facts of some regions. */
-export interface Shown extends Views {
-  readonly count: number;
-  /** float32 [count, 11], as the contract lists them. */
-  readonly facts: Float32Array;
-}
-
-/** What the network says of one region. */
-export interface Reading {
-  /** Probabilities in the order of the manifest's `kinds`; they sum to 1. */
-  readonly kinds: readonly number[];
-  /** Probabilities in the order of the manifest's `artifacts`. */
-  readonly artifacts: readonly number[];
-  /** Probability that the region was manipulated at all. */
-  readonly confirmed: number;
-}
-
-export interface Interpreter {
-  read(shown: Shown): Promise<Reading[]>;
-}
-
-export const factCount = 11;
 const kindCount = 11;
 const artifactCount = 12;
 const inputNames = ["views", "masks", "facts"];

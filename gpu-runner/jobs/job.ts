@@ -63,7 +63,14 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
       return parsed.success ? [parsed.data] : [];
     });
     const { finding, files, queuedFor } = await room.inference.analyse(
-      { bytes, pixels, sha256: request.sha256, outputs, options: request.options },
+      {
+        bytes,
+        pixels,
+        sha256: request.sha256,
+        outputs,
+        pictures: { report: false, prompt: false },
+        options: request.options,
+      },
       { signal, onStage: watch.onStage },
     );
     analysed = true;

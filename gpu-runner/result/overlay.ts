@@ -1,8 +1,8 @@
 /** The overlay: the displayed image, tinted where the map is high, with the regions drawn around and named. */
 import type { Region } from "@omni-iml/shared/analysis";
-import sharp from "sharp";
+import { displayedImage, rgbPicture } from "../image/displayed.ts";
 import { type GreyMap, greyImage } from "../image/encode.ts";
-import { type Orientation, orient } from "../image/orientation.ts";
+import type { Orientation } from "../image/orientation.ts";
 import type { RgbImage } from "../inference/tiler.ts";
 
 const longestSide = 2048;
@@ -32,16 +32,11 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
   const scale = Math.min(1, longestSide / Math.max(map.width, map.height));
   const width = Math.max(1, Math.round(map.width * scale));
   const height = Math.max(1, Math.round(map.height * scale));
-  const raw = { width: stored.width, height: stored.height, channels: 3 } as const;
-  const [storedWidth, storedHeight] = orientation >= 5 ? [height, width] : [width, height];
-  const resized = sharp(stored.pixels, { raw, limitInputPixels: false }).resize(storedWidth, storedHeight, {
-    fit: "fill",
-  });
-  const displayed = await orient(resized, orientation).png({ compressionLevel: 0 }).toBuffer();
+  const displayed = await displayedImage(stored, orientation, longestSide);
   const probability = await greyImage(map).resize(width, height, { fit: "fill" }).toColourspace("b-w").raw().toBuffer();
   const tint = new Uint32Array(width * height);
   for (let i = 0; i < tint.length; i++) tint[i] = heat[probability[i] ?? 0] ?? 0;
-  return sharp(displayed)
+  return rgbPicture(displayed)
     .composite([
       { input: Buffer.from(tint.buffer), raw: { width, height, channels: 4 } },
       { input: Buffer.from(outlines(regions, map.height, width, height, scale)) },

@@ -88,7 +88,7 @@ describe("regions", () => {
       score: 0.8,
       manipulation: null,
       artifacts: [],
-      position: { absolute: "middle left", relative: null },
+      position: { absolute: "middle left", relative: "left of r2" },
       content: null,
       interpretation: null,
     });

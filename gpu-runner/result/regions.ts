@@ -3,6 +3,7 @@ import type { AbsolutePosition, Region } from "@omni-iml/shared/analysis";
 import type { GreyMap } from "../image/encode.ts";
 import { type Component, connectedComponents } from "./components.ts";
 import { type Box, contourOf } from "./contour.ts";
+import { relativePosition } from "./relative-position.ts";
 
 /** Pixels up to which regions are found on the map itself; larger maps are reduced by whole factors first. */
 const largestMap = 8_000_000;
@@ -17,7 +18,11 @@ export function findRegions(map: GreyMap, threshold: number, smallestFraction: n
   return connectedComponents(reduced, threshold, Math.max(1, smallestFraction * area))
     .sort((a, b) => b.sum - a.sum)
     .slice(0, mostRegions)
-    .map((component, i) => enlarge(describe(component, reduced, `r${i + 1}`), factor, map));
+    .map((component, i) => enlarge(describe(component, reduced, `r${i + 1}`), factor, map))
+    .map((region, _, all) => ({
+      ...region,
+      position: { ...region.position, relative: relativePosition(region, all) },
+    }));
 }
 
 /** The map with the mean of `factor` × `factor` pixels for each of its own; blocks at the far edges are what is left. */
