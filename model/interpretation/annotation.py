@@ -7,7 +7,7 @@ import re
 import cv2
 import numpy as np
 
-from .causes import TEXT_KINDS, Deeds, causes
+from .causes import TEXT_KINDS, Deeds, causes, saved_apart
 from .traces import Traces, measure
 from .vocabulary import KIND_OF, TITLES
 
@@ -18,6 +18,7 @@ LEAST_AREA = 40  # px of an instance
 BRIGHTER = {"natural": 30.0, "document": 6.0, "face": 25.0, "scene_text": 14.0}
 TINTED = {"natural": 12.0, "document": 3.0, "face": 9.0, "scene_text": 5.0}
 SEAM, NOISE, SHARPNESS, STRUCTURE = 0.4, 0.8, 0.8, 0.6  # log2
+GHOST = 0.25  # log2
 STROKE, LETTER, BASELINE, REPEATED = 0.35, 0.6, 2.0, 0.85
 
 
@@ -31,7 +32,9 @@ def instances_of(mask: np.ndarray) -> list[np.ndarray]:
 def traced(deeds: Deeds, pixels: np.ndarray, region: np.ndarray, mask: np.ndarray) -> tuple[dict[str, str], Traces]:
     """What gave cause for artifacts (title to words), and what is measured of one region."""
     given = causes(deeds)
-    return given, measure(pixels, region, mask, deeds.kind in TEXT_KINDS, "repetition" in given)
+    levels = saved_apart(deeds)
+    quality = levels[1] if levels else None
+    return given, measure(pixels, region, mask, deeds.kind in TEXT_KINDS, "repetition" in given, quality)
 
 
 def artifacts(domain: str, kind: str, given: dict[str, str], traces: Traces) -> dict[str, str]:
@@ -66,7 +69,9 @@ def _shown(domain: str, kind: str, traces: Traces) -> dict[str, str | None]:
         else f": {abs(brightness):.0f} grey levels {'brighter' if brightness > 0 else 'darker'} than its surroundings",
         "noise": ratio(traces.noise, NOISE, "the noise of", "less noise than"),
         "resolution": ratio(traces.sharpness, SHARPNESS, "the fine detail of", "less fine detail than"),
-        "compression": "",
+        "compression": None
+        if traces.ghost is None or abs(traces.ghost) < GHOST
+        else ": saved again at that quality, one side changes less than the other",
         "texture": texture,
         "alignment": None
         if domain != "document" or traces.baseline is None or traces.baseline < BASELINE

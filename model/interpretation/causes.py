@@ -122,9 +122,9 @@ def causes(deeds: Deeds) -> dict[str, str]:
     elif deeds.does("diffusion", "telea", "navier-stokes", "smoothed"):
         found["resolution"] = "the fill is smooth"
 
-    compression = _compression(deeds)
-    if compression:
-        found["compression"] = compression
+    levels = saved_apart(deeds)
+    if levels:
+        found["compression"] = levels[0]
 
     if made_anew:
         found["texture"] = "its texture was synthesized"
@@ -166,11 +166,14 @@ def causes(deeds: Deeds) -> dict[str, str]:
     return found
 
 
-def _compression(deeds: Deeds) -> str:
-    """Words where the region's compression differs from its surroundings' and what came after has not levelled it."""
+def saved_apart(deeds: Deeds) -> tuple[str, int] | None:
+    """Words, and the quality whose trace is on one side only, where region and surroundings were saved differently.
+
+    None also where what came after has levelled it: a trace of quality q outlives a later save clearly better than q.
+    """
     after = deeds.afterlife
     if any(step.startswith(("resize", "print")) for step in after):
-        return ""
+        return None
     before = last_quality(deeds.history)
     own = [int(quality) for quality in deeds.numbers(r"region saved at (\d+)")]
     if own:
@@ -181,10 +184,9 @@ def _compression(deeds: Deeds) -> str:
     elif deeds.donor or deeds.kind in ("splice", "removal", "generated", "text_replace", "text_insert", "mark_insert"):
         inside, words = 100, f"it has not been through the save at quality {before} that its surroundings show"
     else:
-        return ""
-    worse, later = min(before, inside), lowest_quality(after)
-    # A trace of quality q outlives a later save that is clearly better than q.
-    return words if abs(before - inside) >= 12 and later >= min(92, worse + 8) else ""
+        return None
+    worse = min(before, inside)
+    return (words, worse) if abs(before - inside) >= 12 and lowest_quality(after) >= min(92, worse + 8) else None
 
 
 def _other_sort_of_text(deeds: Deeds) -> bool:

@@ -8,7 +8,6 @@ parts; a stopped run goes on where it was.
 """
 
 import argparse
-import json
 import pathlib
 import time
 from collections.abc import Iterator
@@ -21,13 +20,15 @@ import torch
 
 from interpretation.annotation import artifacts, instances_of, traced
 from interpretation.causes import Deeds
+from interpretation.forged import samples
 from interpretation.network import Evidence
 from interpretation.views import Shown, show
 from interpretation.vocabulary import DOMAINS, KIND_OF, KINDS, TITLES
 from omni_iml.inference import Session
 
 PART = 64  # samples a part
-MOST = 2  # regions of a sample, largest first
+MOST = 1  # regions of a sample, largest first
+AUTHENTIC = 0.4  # of the authentic samples that are taken: they teach only what is no manipulation
 LEAST_AREA = 60  # px of a region
 BENT = 0.4  # of true regions whose outline is blurred out of shape
 HIT, MISS = 0.5, 0.1  # share of a predicted region that is manipulated: from HIT on a true one, below MISS a false one
@@ -83,25 +84,13 @@ def bent(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return parts[0] if parts and parts[0].sum() >= LEAST_AREA else region
 
 
-def samples(folders: list[pathlib.Path], seed: int) -> Iterator[tuple[int, dict]]:
-    """(number, sample) of all shards in a random order of shards."""
-    paths = sorted(path for folder in folders for path in folder.glob("shard-*.npz"))
-    number = 0
-    for index in np.random.default_rng(seed).permutation(len(paths)):
-        with np.load(paths[index]) as shard:
-            arrays = {name: shard[name] for name in ("pixels", "mask", "qtable", "jpeg", "domain")}
-            made = json.loads(str(shard["annotations"]))
-        for place, one in enumerate(made):
-            yield number, {name: values[place] for name, values in arrays.items()} | {"made": one}
-            number += 1
-
-
 class Regions:
     """Draws the rows of a sample."""
 
-    def __init__(self, localizer: Session | None, predicted: float, seed: int):
+    def __init__(self, localizer: Session | None, predicted: float, seed: int, bent: float = BENT):
         self.localizer = localizer
         self.predicted = predicted
+        self.bent = bent
         self.rng = np.random.default_rng(seed)
         self.shapes: list[np.ndarray] = []
 
@@ -113,7 +102,7 @@ class Regions:
 
     def rows(self, number: int, sample: dict) -> Iterator[Row]:
         """All rows of one sample."""
-        mask, made, index = sample["mask"].astype(bool), sample["made"], int(sample["domain"])
+        mask, index = sample["mask"].astype(bool), int(sample["domain"])
         found, domain = None, None
         if self.localizer and self.rng.random() < self.predicted:
             out = self.localizer(sample["pixels"], sample["qtable"], bool(sample["jpeg"]))
@@ -121,7 +110,7 @@ class Regions:
         for region in instances_of(mask)[:MOST]:
             self.shapes = [*self.shapes[-40:], region]
             seen, origin = region, 0
-            if self.rng.random() < BENT:
+            if self.rng.random() < self.bent:
                 seen, origin = bent(region, self.rng), 1
             certainty = float(self.rng.uniform(0.5, 0.97)) if found is None else float(found[seen].mean())
             yield self.row(
@@ -143,7 +132,6 @@ class Regions:
             true = max(instances_of(mask), key=lambda one: int((one & region).sum()), default=None) if share else None
             true = true if share >= HIT else None
             yield self.row(number, sample, region, true, float(found[region].mean()), domain, 2)
-        del made
 
     def row(
         self,
@@ -174,14 +162,16 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--localizer", help="ONNX of the localization network, for predicted regions")
     parser.add_argument("--predicted", type=float, default=0.25, help="share of the samples that it is run on")
+    parser.add_argument("--bent", type=float, default=BENT, help="share of true regions that are blurred out of shape")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--samples", type=int, default=10**9)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     graph = evidence_graph()
-    regions = Regions(Session(args.localizer, 1) if args.localizer else None, args.predicted, args.seed)
+    regions = Regions(Session(args.localizer, 1) if args.localizer else None, args.predicted, args.seed, args.bent)
     rows: list[dict] = []
+    last: tuple = ()
     for number, sample in samples(args.shards, args.seed):
         if number >= args.samples:
             break
@@ -189,7 +179,12 @@ def main() -> None:
         if part.exists():
             continue
         regions.rng = np.random.default_rng([args.seed, number])
-        for row in regions.rows(number, sample):
+        # The second rendering of a composite teaches little that the first has not.
+        composite = (sample["made"]["source"], sample["made"]["operations"])
+        again, last = composite == last, composite
+        authentic = sample["made"]["kind"] == "authentic"
+        skipped = regions.rng.random() > AUTHENTIC if authentic else again
+        for row in [] if skipped else regions.rows(number, sample):
             shown = {"views": row.shown.views[None], "masks": row.shown.masks[None], "facts": row.shown.facts[None]}
             rows.append(
                 {

@@ -1,8 +1,8 @@
 """The interpretation network: fixed evidence of a region, and a small trained head on it.
 
-`Evidence` measures: features of an ImageNet encoder inside the region and around it, in three views and in the
-reference prompt I_ref = (I + M) / 2; what forensic filters leave of noise, compression and the border; where else in
-the image the region's features are found. Nothing in it is trained here, so it is computed once per region and `Head`
+`Evidence` measures: features of an ImageNet encoder inside the region and around it, and of the reference prompt
+I_ref = (I + M) / 2; what forensic filters leave of noise, compression and the border; where else in the image the
+region is found. Nothing in it is trained here, so it is computed once per region and `Head`
 learns from the cached numbers. It shares no weights with the localization network.
 """
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from forge.histories import scaled_tables
 from interpretation.views import SIDE
 from interpretation.vocabulary import KINDS, TITLES
 from omni_iml.encoder import SRM, EfficientNetLite2
@@ -17,6 +18,8 @@ from omni_iml.encoder import SRM, EfficientNetLite2
 STAGES = (4, 7, 11)  # index after the last block at strides 4, 8, 16
 WHOLE, CLOSE_UP, DETAIL = range(3)
 GRID = 12  # cells of the region's outline that the head sees, per side
+PATCH, QUERIES = 9, 24  # side of the patches that are sought elsewhere, in pixels of the halved whole view; how many
+QUALITIES = (45, 55, 63, 70, 76, 82, 88, 93)  # at which JPEG ghosts are looked for
 LAGS = (1, 2, 4)  # px: learned decoders upsample by 2 and 4 and leave their period
 
 
@@ -62,6 +65,11 @@ class Evidence(nn.Module):
         self.encoder._blocks = self.encoder._blocks[: STAGES[-1]]
         self.register_buffer("srm", torch.stack([torch.tensor(kernel)[None] / scale for kernel, scale in SRM]))
         self.register_buffer("dct", dct_basis())
+        qualities = torch.tensor([scaled_tables(quality)[0] for quality in QUALITIES], dtype=torch.float32)
+        self.register_buffer("tables", qualities.reshape(1, len(QUALITIES), 64, 1, 1))
+        self.register_buffer("neighbours", torch.eye(PATCH**2).reshape(PATCH**2, 1, PATCH, PATCH))
+        places = torch.Generator().manual_seed(0)
+        self.register_buffer("lottery", torch.rand(1, 1, SIDE // 2, SIDE // 2, generator=places))
         self.register_buffer("luma", torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1))
         ycc = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
         self.register_buffer("ycc", ycc.reshape(3, 3, 1, 1))
@@ -78,7 +86,8 @@ class Evidence(nn.Module):
         whole, close, detail = images[:, WHOLE], images[:, CLOSE_UP], images[:, DETAIL]
         whole_mask, close_mask, detail_mask = regions[:, WHOLE], regions[:, CLOSE_UP], regions[:, DETAIL]
         parts = [
-            self.picture(whole, whole_mask, close, close_mask, detail, detail_mask),
+            self.picture(close, close_mask),
+            self.copies(whole, whole_mask),
             self.reference(whole, whole_mask),
             self.traces(detail, detail_mask, compression=True),
             self.traces(close, close_mask, compression=False),
@@ -86,45 +95,60 @@ class Evidence(nn.Module):
         ]
         return torch.cat(parts, 1)
 
-    def picture(self, whole, whole_mask, close, close_mask, detail, detail_mask) -> Tensor:
-        """Encoder features inside and around the region, and how alike its inside is to what lies elsewhere."""
-        count = whole.shape[0]
-        quarter = self.encoder.blocks(self.encoder.stem((torch.cat([whole, close, detail]) - 127) / 128), 0, STAGES[0])
+    def picture(self, close: Tensor, mask: Tensor) -> Tensor:
+        """Encoder features of the close-up, inside the region and against its surroundings."""
+        quarter = self.encoder.blocks(self.encoder.stem((close - 127) / 128), 0, STAGES[0])
         eighth = self.encoder.blocks(quarter, STAGES[0], STAGES[1])
-        sixteenth = self.encoder.blocks(eighth[count : 2 * count], STAGES[1], STAGES[2])
+        sixteenth = self.encoder.blocks(eighth, STAGES[1], STAGES[2])
+        around = dilated(mask, 16) * (1 - dilated(mask, 2))
         parts = []
-        for mask, at_quarter, at_eighth in (
-            (close_mask, quarter[count : 2 * count], eighth[count : 2 * count]),
-            (detail_mask, quarter[2 * count :], eighth[2 * count :]),
-        ):
-            around = dilated(mask, 16) * (1 - dilated(mask, 2))
-            for features, stride in ((at_quarter, 4), (at_eighth, 8)):
-                inside, outside = functional.avg_pool2d(mask, stride), functional.avg_pool2d(around, stride)
-                own, other = mean_and_spread(features, inside), mean_and_spread(features, outside)
-                parts += [own, own - other]
-        inside = functional.avg_pool2d(close_mask, 16)
+        for features, stride in ((quarter, 4), (eighth, 8)):
+            inside, outside = functional.avg_pool2d(mask, stride), functional.avg_pool2d(around, stride)
+            own, other = mean_and_spread(features, inside), mean_and_spread(features, outside)
+            parts += [own, own - other]
+        inside = functional.avg_pool2d(mask, 16)
         own = mean_in(sixteenth, inside)
-        parts += [own, own - mean_in(sixteenth, 1 - inside)]
-        parts.append(self.likeness(eighth[:count], whole_mask))
-        return torch.cat(parts, 1)
+        return torch.cat([*parts, own, own - mean_in(sixteenth, 1 - inside)], 1)
 
-    def likeness(self, features: Tensor, mask: Tensor) -> Tensor:
-        """For the region's cells the best match elsewhere, and for the others theirs in the region: [N, 8]."""
-        inside = functional.avg_pool2d(mask, 8)
-        away = 1 - dilated(inside, 1)
-        centred = features - features.mean((2, 3), keepdim=True)
-        centred = centred / (centred.square().mean((2, 3), keepdim=True) + 1e-3).sqrt()
-        cells = functional.normalize(centred.flatten(2), dim=1)
-        alike = cells.transpose(1, 2) @ cells
-        own, other = inside.flatten(2).transpose(1, 2), away.flatten(2)
-        best = (alike * (other > 0.5) - 2 * (other <= 0.5)).amax(2, keepdim=True).clamp(min=-1)
-        weight = (own > 0.5).float() + 1e-4 * own
-        total = weight.sum((1, 2)).clamp(min=1e-6)
-        mean = (best * weight).sum((1, 2)) / total
-        spread = ((best - mean[:, None, None]).square() * weight).sum((1, 2)) / total
-        tops = (best.squeeze(2) - 2 * (own.squeeze(2) <= 0.5)).topk(4, 1).values.clamp(min=-1)
-        share = [((best > level).float() * weight).sum((1, 2)) / total for level in (0.8, 0.9)]
-        return torch.cat([torch.stack([mean, spread.add(1e-6).sqrt(), *share], 1), tops], 1)
+    def copies(self, whole: Tensor, mask: Tensor) -> Tensor:
+        """Patches of the region, sought elsewhere in the image as they are and mirrored: [N, 16].
+
+        How well QUERIES patches are found (normalized correlation), and how many of the finds agree on one shift: a
+        copy's all do, chance finds don't.
+        """
+        half = SIDE // 2
+        grey = functional.avg_pool2d((whole * self.luma).sum(1, keepdim=True), 2)
+        region = functional.avg_pool2d(mask, 2)
+        patches = functional.conv2d(functional.pad(grey, [PATCH // 2] * 4, mode="replicate"), self.neighbours)
+        patches = patches - patches.mean(1, keepdim=True)
+        power = patches.square().sum(1, keepdim=True)
+        patches = (patches / (power + PATCH**2 * 4).sqrt()).flatten(2)
+        inner = eroded((region > 0.5).float(), 1) + 0.5 * region
+        # Patches with something on them, at places spread by a fixed random map.
+        worth = (inner * (1 + self.lottery) * (power / (power + PATCH**2 * 30))).flatten(1)
+        chosen = worth.topk(QUERIES, 1)
+        weight = (chosen.values > 0.3).float()
+        index = chosen.indices.unsqueeze(1).expand(-1, PATCH**2, -1)
+        queries = patches.gather(2, index).transpose(1, 2)
+        free = (1 - dilated(region, 3)).flatten(2) > 0.99
+        own_y, own_x = chosen.indices.div(half, rounding_mode="floor").float(), (chosen.indices % half).float()
+        parts = [weight.mean(1, keepdim=True)]
+        for mirrored in (False, True):
+            sought = queries
+            if mirrored:
+                sought = queries.unflatten(2, (PATCH, PATCH)).flip(3).flatten(2)
+            alike = (sought @ patches) * free - 2 * (~free).float()
+            best, where = alike.max(2)
+            best = best.clamp(min=0) * weight
+            y, x = where.div(half, rounding_mode="floor").float(), (where % half).float()
+            shift_y, shift_x = y - own_y, (x + own_x) if mirrored else (x - own_x)
+            near = ((shift_y[:, :, None] - shift_y[:, None]).abs() + (shift_x[:, :, None] - shift_x[:, None]).abs()) < 3
+            agreeing = (near * weight[:, None] * (best > 0.6)[:, None].float()).sum(2) * weight
+            tops = best.topk(4, 1).values[:, 1::2]
+            found = [(best > level).float().mean(1) for level in (0.7, 0.85, 0.93)]
+            count = weight.sum(1).clamp(min=1)
+            parts += [torch.stack([best.sum(1) / count, agreeing.amax(1) / count, *found], 1), tops]
+        return torch.cat([*parts, parts[1][:, 1:2] * parts[1][:, :1]], 1)
 
     def reference(self, whole: Tensor, mask: Tensor) -> Tensor:
         """The reference visual prompt through the encoder, at half the size: what the region is, and in what scene."""
@@ -165,7 +189,12 @@ class Evidence(nn.Module):
         on, within, without = (mean_in(steep, band).add(0.3).log() for band in bands)
         parts = [inside, inside - outside, own, own - other, on, on - within, on - without, within - without]
         if compression:
-            parts += [self.blocks(grey, core, ring), self.lattice(grey, core, ring), self.periods(residual, core, ring)]
+            parts += [
+                self.blocks(grey, core, ring),
+                self.ghosts(grey, core, ring),
+                self.lattice(grey, core, ring),
+                self.periods(residual, core, ring),
+            ]
         return torch.cat(parts, 1)
 
     @staticmethod
@@ -178,6 +207,18 @@ class Evidence(nn.Module):
         coefficients = functional.conv2d(grey - 128, self.dct, stride=8).abs()
         values = torch.cat([coefficients.clamp(max=60), 8 * (coefficients < 1.0).float()], 1)
         inside, outside = (mean_in(values, functional.avg_pool2d(area, 8)).add(0.1).log() for area in (core, ring))
+        return torch.cat([inside, inside - outside], 1)
+
+    def ghosts(self, grey: Tensor, core: Tensor, ring: Tensor) -> Tensor:
+        """How far DCT coefficients lie from the multiples of the tables of QUALITIES: [N, 16].
+
+        What was once saved at a quality lies close to its multiples (Farid 2009, JPEG ghosts), inside and around.
+        """
+        coefficients = functional.conv2d(grey - 128, self.dct, stride=8).unsqueeze(1)
+        off = coefficients - self.tables * (coefficients / self.tables).round()
+        off = (off / self.tables).square() * (coefficients.abs() > 0.7 * self.tables)
+        energy = off[:, :, :36].sum(2)
+        inside, outside = (mean_in(energy, functional.avg_pool2d(area, 8)).add(0.02).log() for area in (core, ring))
         return torch.cat([inside, inside - outside], 1)
 
     def lattice(self, grey: Tensor, core: Tensor, ring: Tensor) -> Tensor:
@@ -239,7 +280,7 @@ class Head(nn.Module):
         self.register_buffer("scale", torch.ones(width_in))
         self.layers = nn.Sequential(
             nn.Dropout(0.2),
-            nn.Linear(width_in, width),
+            nn.Linear(2 * width_in, width),
             nn.LayerNorm(width),
             nn.GELU(),
             nn.Dropout(dropout),
@@ -259,7 +300,9 @@ class Head(nn.Module):
 
     def forward(self, evidence: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
-        x = self.layers(((evidence - self.mean) * self.scale).clamp(-6, 6))
+        # Most traces are differences of either sign: the head is given their size, too.
+        signed, size = (evidence - self.mean) * self.scale, (evidence * self.scale).abs()
+        x = self.layers(torch.cat([signed, size], 1).clamp(-6, 6))
         return self.kind(x), self.artifacts(x), self.confirmed(x).squeeze(1)
 
 

@@ -18,7 +18,8 @@ class Traces:
     noise: of the noise level; sharpness: of fine detail over coarse detail; structure: of the contrast of what is
     drawn there, noise aside; seam: how much steeper the border is than lines beside it; stroke: of the pen's width;
     letter: of the letters' height; baseline: by how many pixels letters stand off the line of their neighbours;
-    repeated: how well the region's middle is found elsewhere in the image, correlation.
+    repeated: how well the region's middle is found elsewhere in the image, correlation; ghost: how much deeper the
+    dip of the error is, on saving again at a quality that only one side has been through, log2.
     """
 
     brightness: float | None
@@ -31,15 +32,18 @@ class Traces:
     letter: float | None
     baseline: float | None
     repeated: float | None
+    ghost: float | None
 
 
-def measure(pixels: np.ndarray, region: np.ndarray, others: np.ndarray, text: bool, copied: bool) -> Traces:
+def measure(
+    pixels: np.ndarray, region: np.ndarray, others: np.ndarray, text: bool, copied: bool, quality: int | None = None
+) -> Traces:
     """Traces of one region; `others` are manipulated pixels that count to no surroundings. Letters are looked at only
-    where `text`, a source only where `copied`: both cost more than the rest."""
+    where `text`, a source only where `copied`, a ghost only of `quality`: they cost more than the rest."""
     y, x = np.nonzero(region)
     reach = int(np.clip(0.4 * np.sqrt(len(y)), 10, 48))
-    rows = slice(max(0, y.min() - reach - 2), y.max() + reach + 3)
-    columns = slice(max(0, x.min() - reach - 2), x.max() + reach + 3)
+    rows = slice(max(0, y.min() - reach - 2) // 8 * 8, y.max() + reach + 3)  # on the grid of the file's blocks
+    columns = slice(max(0, x.min() - reach - 2) // 8 * 8, x.max() + reach + 3)
     part, inside = np.ascontiguousarray(pixels[rows, columns]), region[rows, columns]
     taken = cv2.dilate((others | region)[rows, columns].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     near = cv2.dilate(inside.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)).astype(bool)
@@ -47,7 +51,7 @@ def measure(pixels: np.ndarray, region: np.ndarray, others: np.ndarray, text: bo
     core = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=1).astype(bool)
     core = core if core.sum() >= LEAST else inside
     if core.sum() < LEAST or ring.sum() < LEAST:
-        return Traces(*[None] * 10)
+        return Traces(*[None] * 11)
     lab = cv2.cvtColor(part, cv2.COLOR_RGB2LAB).astype(np.float32)
     grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
     ground = np.median(lab[ring], axis=0)
@@ -67,6 +71,7 @@ def measure(pixels: np.ndarray, region: np.ndarray, others: np.ndarray, text: bo
         letter,
         baseline,
         _repeated(pixels, region) if copied else None,
+        _ghost(grey, core, ring, quality) if quality else None,
     )
 
 
@@ -163,3 +168,15 @@ def _repeated(pixels: np.ndarray, region: np.ndarray) -> float | None:
         ] = -1
         best = max(best, float(found.max()))
     return best
+
+
+def _ghost(grey: np.ndarray, core: np.ndarray, ring: np.ndarray, quality: int) -> float:
+    """The dip of the error at `quality` against qualities beside it, of the surroundings over the region's."""
+    levels = (max(5, quality - 9), quality, min(98, quality + 7))
+    squares = []
+    for level in levels:
+        _, data = cv2.imencode(".jpg", grey.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, level])
+        squares.append((cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.float32) - grey) ** 2)
+    low, same, high = (np.array([one[core].mean(), one[ring].mean()]) + 0.05 for one in squares)
+    inside, outside = np.log2(same / np.sqrt(low * high))
+    return float(outside - inside)
