@@ -146,6 +146,35 @@ describe("refusals", () => {
     expect(await refusal(whole.subarray(0, Math.floor(whole.length * part)))).toBe("image_corrupt");
   });
 
+  it("does not take a TIFF's missing strips for black ones", async () => {
+    // 200 × 200 grey pixels in a strip that lies behind the end of the file: width, height, bits, compression (none),
+    // photometric, offset, samples, rows, bytes.
+    const tags = [
+      [256, 200],
+      [257, 200],
+      [258, 8],
+      [259, 1],
+      [262, 1],
+      [273, 130],
+      [277, 1],
+      [278, 200],
+      [279, 40_000],
+    ];
+    const entries = tags.map(([tag = 0, value = 0]) => {
+      const entry = Buffer.alloc(12);
+      entry.writeUInt16BE(tag, 0);
+      entry.writeUInt16BE(4, 2);
+      entry.writeUInt32BE(1, 4);
+      entry.writeUInt32BE(value, 8);
+      return entry;
+    });
+    const head = Buffer.from("4d4d002a000000080009", "hex");
+    const file = Buffer.concat([head, ...entries, Buffer.alloc(4)]);
+    expect(await refusal(Buffer.concat([file, Buffer.alloc(300)]))).toBe("image_corrupt");
+    const whole = Buffer.concat([file, Buffer.alloc(130 - file.length + 40_000, 100)]);
+    expect((await decodeImage(whole, limit)).pixels.subarray(0, 3)).toEqual(Buffer.from([100, 100, 100]));
+  });
+
   it("tells formats by their bytes: text, PDF, GIF and nothing at all", async () => {
     expect(await refusal(Buffer.from("Dear customer, this is a letter and no photo.jpg"))).toBe(
       "unsupported_media_type",

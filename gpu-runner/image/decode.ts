@@ -69,7 +69,8 @@ async function open(bytes: Uint8Array, header: ImageHeader, maxPixels: number): 
     autoOrient: false,
     limitInputPixels: maxPixels,
     // A missing end is a corrupt file; decoder warnings such as stray bytes between markers are everyday photographs.
-    failOn: "truncated",
+    // Of a TIFF's missing strips libvips speaks as an error of another kind, and leaves them black.
+    failOn: header.format === "tiff" ? "error" : "truncated",
     sequentialRead: true,
   };
   const metadata = await decoding(() => sharp(bytes, options).metadata());

@@ -66,3 +66,25 @@ it("knows libjpeg's tables, and that a custom one is none of them", () => {
   expect(quality("custom-table.jpg")).toBeNull();
   expect(libjpegQuality(new Int32Array(64).fill(1))).toBe(100);
 });
+
+it("takes a JPEG's last definition of a table, however many there are", () => {
+  const jpeg = bytesOf("baseline-444.jpg");
+  // A thousand tables of sevens for each slot before the file's own, and one of nines behind them.
+  const segment = (value: number, count: number) => {
+    const tables = Array.from({ length: count }, (_, n) => Buffer.from([n % 4, ...new Uint8Array(64).fill(value)]));
+    const head = Buffer.from([0xff, 0xdb, 0, 0]);
+    head.writeUInt16BE(2 + 65 * count, 2);
+    return Buffer.concat([head, ...tables]);
+  };
+  const many = Array.from({ length: 5 }, () => segment(7, 800));
+  const before = Buffer.concat([jpeg.subarray(0, 2), ...many, jpeg.subarray(2)]);
+  expect(readHeader(before).jpeg?.quality).toBe(60);
+  const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
+  const behind = Buffer.concat([jpeg.subarray(0, scan), segment(9, 4), jpeg.subarray(scan)]);
+  expect(readHeader(behind).jpeg?.firstTable).toEqual(new Int32Array(64).fill(9));
+});
+
+it("reads no further than the file, though more lies behind it in memory", () => {
+  const jpeg = bytesOf("baseline-444.jpg");
+  expect(() => readHeader(jpeg.subarray(0, 40))).toThrowError(/cut off/);
+});

@@ -108,7 +108,8 @@ function subsamplingName(components: readonly FrameComponent[]): string | null {
  */
 export function readJpegStructure(bytes: Uint8Array): JpegStructure {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const tables = new Map<number, Int32Array>();
+  // Where the last definition of each table lies. Read at the end: a file may define thousands to keep its reader busy.
+  const tables = new Map<number, { at: number; wide: boolean }>();
   let frame: { width: number; height: number; precision: number; progressive: boolean } | null = null;
   let components: FrameComponent[] = [];
   let jfif = false;
@@ -117,25 +118,23 @@ export function readJpegStructure(bytes: Uint8Array): JpegStructure {
   try {
     for (;;) {
       // Any number of fill bytes may stand before a marker, and libjpeg skips other bytes as well.
-      while (view.getUint8(at) !== 0xff) at++;
+      const marked = bytes.indexOf(0xff, at);
+      at = marked < 0 ? bytes.length : marked;
       while (view.getUint8(at) === 0xff) at++;
       const marker = view.getUint8(at++);
       if (marker === 0x00 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) continue;
       if (marker === 0xd9) throw new Problem("image_corrupt", "The JPEG ends before its first scan.");
       const length = view.getUint16(at);
+      if (at + length > bytes.length) throw new RangeError("a segment is cut off");
       const segment = new DataView(view.buffer, view.byteOffset + at + 2, length - 2);
       if (marker === 0xda) break;
       if (marker === 0xdb) {
         for (let i = 0; i < segment.byteLength; ) {
           const wide = segment.getUint8(i) >> 4 !== 0;
           const slot = segment.getUint8(i) & 15;
-          i++;
-          const table = new Int32Array(64);
-          for (const position of naturalOrder) {
-            table[position] = wide ? segment.getUint16(i) : segment.getUint8(i);
-            i += wide ? 2 : 1;
-          }
-          tables.set(slot, table);
+          if (i + 1 + (wide ? 128 : 64) > segment.byteLength) throw new RangeError("a table is cut off");
+          tables.set(slot, { at: at + 2 + i + 1, wide });
+          i += 1 + (wide ? 128 : 64);
         }
       } else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
         frame = {
@@ -162,7 +161,16 @@ export function readJpegStructure(bytes: Uint8Array): JpegStructure {
       throw new Problem("image_corrupt", "The JPEG's header is cut off.", { cause: error });
     throw error;
   }
-  const firstTable = tables.get(components[0]?.table ?? -1);
+  const tableOf = (component: FrameComponent | undefined): Int32Array | undefined => {
+    const defined = tables.get(component?.table ?? -1);
+    if (defined === undefined) return undefined;
+    const table = new Int32Array(64);
+    for (const [k, position] of naturalOrder.entries()) {
+      table[position] = defined.wide ? view.getUint16(defined.at + 2 * k) : view.getUint8(defined.at + k);
+    }
+    return table;
+  };
+  const firstTable = tableOf(components[0]);
   if (frame === null || firstTable === undefined) {
     throw new Problem("image_corrupt", "The JPEG names no frame or no quantization table before its first scan.");
   }
@@ -171,7 +179,7 @@ export function readJpegStructure(bytes: Uint8Array): JpegStructure {
     colour: colourModel(components, jfif, adobeTransform),
     subsampling: subsamplingName(components),
     firstTable,
-    secondTable: tables.get(components[1]?.table ?? -1) ?? null,
+    secondTable: tableOf(components[1]) ?? null,
     quality: libjpegQuality(firstTable),
   };
 }
