@@ -50,8 +50,11 @@ export async function submit(account: TestAccount, prefer: string): Promise<stri
   }
 }
 
-/** Waits for the ends of the analyses and checks each; prints the row. `lifted`: when the fault was over. */
-export async function tally(fault: string, account: FaultyAccount, ids: readonly string[], lifted: number) {
+/**
+ * Waits for the ends of the analyses and checks each; prints the row, unless `fault` is null. `lifted`: when the fault
+ * was over.
+ */
+export async function tally(fault: string | null, account: FaultyAccount, ids: readonly string[], lifted: number) {
   const complaints: string[] = [];
   let [lost, duplicated, recovery] = [0, 0, 0];
   await all(ids.length, async (number) => {
@@ -81,7 +84,8 @@ export async function tally(fault: string, account: FaultyAccount, ids: readonly
     complaints.push(...behind.map((id) => `${id}: listed ${listed.has(id)}, announced ${announced.has(id)}`));
     break;
   }
-  print({ fault, jobs: ids.length, succeeded: ids.length - lost, failed: 0, lost, duplicated, recovery });
+  if (fault !== null)
+    print({ fault, jobs: ids.length, succeeded: ids.length - lost, failed: 0, lost, duplicated, recovery });
   expect(complaints).toEqual([]);
   expect(duplicated).toBe(0);
 }
