@@ -19,9 +19,15 @@ const fileNames: Readonly<Record<OutputName, string>> = {
 /** `prefix` is that of an attempt and ends with a slash. */
 export const outputKey = (prefix: string, output: OutputName) => `${prefix}${fileNames[output]}`;
 
-const clients = new WeakMap<Settings, S3Client>();
+/** What signing needs to know of the deployment. */
+export type StorageSettings = Pick<
+  Settings,
+  "S3_ENDPOINT" | "S3_REGION" | "S3_BUCKET" | "S3_ACCESS_KEY_ID" | "S3_SECRET_ACCESS_KEY"
+>;
 
-function client(settings: Settings): S3Client {
+const clients = new WeakMap<StorageSettings, S3Client>();
+
+function client(settings: StorageSettings): S3Client {
   let s3 = clients.get(settings);
   if (!s3) {
     s3 = new S3Client({
@@ -42,7 +48,7 @@ const wholeSeconds = (milliseconds: number) => Math.max(1, Math.ceil(millisecond
 
 /** An address that answers GET for `lifetime` milliseconds. */
 export function signedGet(
-  settings: Settings,
+  settings: StorageSettings,
   key: string,
   lifetime: number,
   response: { contentType?: string; fileName?: string } = {},
@@ -63,7 +69,7 @@ export function signedGet(
  * which the request has to name in its headers.
  */
 export function signedPut(
-  settings: Settings,
+  settings: StorageSettings,
   key: string,
   lifetime: number,
   body?: { bytes: number; contentType: string },
