@@ -36,20 +36,32 @@ def load(path: str) -> tuple[OmniIML, dict]:
     return model.eval(), checkpoint["progress"]
 
 
+def release(version: str, sha256: str, policy: dict, interpretation: dict | None) -> str:
+    """Names models, pipeline and thresholds together: what may change a result changes it."""
+    keyed = [sha256, policy]
+    if interpretation:
+        keyed.append([interpretation["model"]["sha256"], interpretation["thresholds"]])
+    return f"{version}-{hashlib.sha256(json.dumps(keyed, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
 def manifest(onnx: pathlib.Path, version: str, policy: dict, training: dict, figures: dict) -> dict:
     """What edge and runner read; `release` changes with the weights, the pipeline and the thresholds."""
     sha256 = hashlib.sha256(onnx.read_bytes()).hexdigest()
-    keyed = json.dumps([sha256, policy], sort_keys=True)
+    # The interpretation module is exported by itself (interpretation/export.py): a new localization keeps it.
+    written = onnx.parent / "manifest.json"
+    kept = json.loads(written.read_text()).get("interpretation") if written.exists() else None
+    section = {"interpretation": kept} if kept else {}
     return {
         "name": "omni-iml",
         "version": version,
-        "release": f"{version}-{hashlib.sha256(keyed.encode()).hexdigest()[:12]}",
+        "release": release(version, sha256, policy, kept),
         "precision": "fp32",
         "licence": "Apache-2.0",
         "model": {"file": onnx.name, "sha256": sha256, "bytes": onnx.stat().st_size, "opset": OPSET},
         "inputs": [{"name": name, "type": kind, "shape": shape} for name, (kind, shape) in INPUTS.items()],
         "outputs": [{"name": name, "type": kind, "shape": shape} for name, (kind, shape) in OUTPUTS.items()],
         **policy,
+        **section,
         "training": {"data": TRAINING_DATA, **training},
         "figures": figures,
     }

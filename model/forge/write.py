@@ -17,6 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from interpretation.annotation import annotate
+
 from .forgery import GROUP
 from .pool import Pool
 from .sample import Forger, Sample
@@ -24,7 +26,11 @@ from .sample import Forger, Sample
 
 def arrays(samples: list[Sample]) -> dict[str, np.ndarray]:
     """pixels uint8 [n,S,S,3]; mask uint8 [n,S,S]; qtable uint16 [n,64]; jpeg, domain, view uint8 [n]; kind str [n];
-    annotations one JSON string (a list of n objects)."""
+    annotations one JSON string (a list of n objects: what was done, and under `omni_273k` the record of it after the
+    schema of interpretation/)."""
+    annotations = [
+        sample.annotation | {"omni_273k": annotate(sample.annotation, sample.pixels, sample.mask)} for sample in samples
+    ]
     return {
         "pixels": np.stack([sample.pixels for sample in samples]),
         "mask": np.stack([sample.mask for sample in samples]).astype(np.uint8),
@@ -33,7 +39,7 @@ def arrays(samples: list[Sample]) -> dict[str, np.ndarray]:
         "domain": np.array([sample.domain for sample in samples], np.uint8),
         "view": np.array([sample.view for sample in samples], np.uint8),
         "kind": np.array([sample.kind for sample in samples]),
-        "annotations": np.array(json.dumps([sample.annotation for sample in samples], ensure_ascii=False)),
+        "annotations": np.array(json.dumps(annotations, ensure_ascii=False)),
     }
 
 
