@@ -21,7 +21,7 @@ import { TroubleCard } from "./trouble.tsx";
 import { type View, Viewer, views } from "./viewer.tsx";
 import { percent, relative } from "./words.ts";
 
-const firstStrength = 0.75;
+const firstStrength = 0.65;
 
 export function AnalysisPage({ target, onHome }: { target: Target; onHome: () => void }) {
   const [again, setAgain] = useState(0);

@@ -2,7 +2,19 @@
 import type { Analysis, Region } from "@omni-iml/shared/analysis";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icons.tsx";
-import { bytes, domainNames, meaning, moment, percent, plain, relative, seconds, sentence, verdicts } from "./words.ts";
+import {
+  bytes,
+  certaintyWords,
+  domainNames,
+  meaning,
+  moment,
+  percent,
+  plain,
+  relative,
+  seconds,
+  sentence,
+  verdicts,
+} from "./words.ts";
 
 export function Verdict({ analysis }: { analysis: Analysis }) {
   const { verdict, score, threshold, explanation, domain, modality, cached } = analysis;
@@ -142,7 +154,7 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
         <div class="region-body">
           {interpretation?.certainty && (
             <p class="quiet">
-              {sentence(interpretation.certainty)} edited
+              {certaintyWords[interpretation.certainty]}
               {interpretation.manipulation_probability !== null &&
                 manipulation !== null &&
                 ` · ${plain(manipulation)} ${percent(interpretation.manipulation_probability)}`}

@@ -75,13 +75,21 @@ export function Snippets({ analysis, name }: { analysis: Analysis; name: string 
         <pre tabIndex={0}>
           <code>{text}</code>
         </pre>
+      </div>
+      <div class="snippet-foot">
+        <p class="quiet">
+          {form === "json" ? (
+            <>
+              Every field is explained in the <a href="/docs">reference</a>.
+            </>
+          ) : (
+            <>
+              Needs an API key; <code>npm start</code> prints one. <a href="/docs">Reference</a>
+            </>
+          )}
+        </p>
         <CopyButton text={text} label="Copy" />
       </div>
-      {form !== "json" && (
-        <p class="quiet">
-          With an API key: <code>npm start</code> prints one. All routes are in the <a href="/docs">reference</a>.
-        </p>
-      )}
     </section>
   );
 }

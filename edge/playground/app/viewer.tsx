@@ -282,8 +282,15 @@ export function Viewer(props: ViewerProps) {
               ))}
             </g>
             {regions.map(({ id, bbox }) => {
-              const x = minimum(14, (bbox.x + bbox.width / 2) * place.scale + place.x, width - 14);
-              const y = minimum(14, bbox.y * place.scale + place.y - 12, height - 14);
+              const [left, top] = [bbox.x * place.scale + place.x, bbox.y * place.scale + place.y];
+              const seen =
+                left < width &&
+                left + bbox.width * place.scale > 0 &&
+                top < height &&
+                top + bbox.height * place.scale > 0;
+              if (!seen) return null;
+              const x = minimum(14, left + (bbox.width / 2) * place.scale, width - 14);
+              const y = minimum(14, top - 12, height - 14);
               return (
                 <g key={id} class={id === active ? "tag is-active" : "tag"} transform={`translate(${x} ${y})`}>
                   <rect x="-13" y="-9" width="26" height="18" rx="9" />
@@ -294,12 +301,12 @@ export function Viewer(props: ViewerProps) {
           </svg>
         ))}
         {view === "swipe" && <SwipeHandle split={split} onSplit={setSplit} stage={stage} />}
-        {view === "side" && (
-          <div class="captions">
-            <span>Image</span>
-            <span>Probability</span>
-          </div>
-        )}
+        {view === "side" &&
+          panes.map(({ left, top, heat }) => (
+            <span key={String(heat)} class="caption" style={{ left: `${left + 12}px`, top: `${top + 12}px` }}>
+              {heat ? "With probability" : "Image"}
+            </span>
+          ))}
         {cursor && (
           <p class="probe" aria-hidden="true">
             {cursor.x}, {cursor.y}

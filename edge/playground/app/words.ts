@@ -1,7 +1,9 @@
 /** How the page says things: numbers, sizes, times, and the service's own terms. */
-import type { Analysis } from "@omni-iml/shared/analysis";
+import type { Analysis, Certainty } from "@omni-iml/shared/analysis";
 
-export const percent = (fraction: number) => `${(100 * fraction).toFixed(fraction < 0.1 && fraction > 0 ? 1 : 0)} %`;
+/** The space does not break. */
+export const percent = (fraction: number) =>
+  `${(100 * fraction).toFixed(fraction < 0.1 && fraction > 0 ? 1 : 0)}\u00a0%`;
 
 export function bytes(count: number): string {
   if (count < 1024) return `${count} B`;
@@ -54,6 +56,14 @@ export function meaning({ verdict, score, threshold }: Analysis): string {
     ? "Nothing crossed the line, but not by much. This is not proof that the picture is authentic."
     : "The model found no traces of an edit. This is not proof that the picture is authentic.";
 }
+
+export const certaintyWords = {
+  almost_certain: "Almost certainly edited",
+  very_likely: "Very likely edited",
+  likely: "Likely edited",
+  uncertain: "Perhaps edited",
+  unlikely: "Unlikely to be edited",
+} as const satisfies Record<Certainty, string>;
 
 /** What is being done, by the runner's name for it; names that are not here are shown as they are. */
 const stages: Readonly<Record<string, string>> = {
