@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type InferRequest, inferRequest } from "@omni-iml/shared/inference";
 import { Problem } from "@omni-iml/shared/problems";
-import { verifySignature } from "@omni-iml/shared/signature";
+import { timestampHeader, verifySignature } from "@omni-iml/shared/signature";
 import type { Context } from "hono";
 import type { Logger } from "pino";
 import type { Budget } from "../jobs/budget.ts";
@@ -16,6 +16,7 @@ import { type JobRoom, runJob } from "../jobs/job.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
 import { LineStream } from "./lines.ts";
 import { asProblem } from "./problems.ts";
+import { TakenRequests } from "./replays.ts";
 
 const longestWait = 4000;
 /** setTimeout's own limit. */
@@ -34,8 +35,17 @@ export interface InferRoom extends JobRoom {
   readonly open: () => boolean;
 }
 
+/** Of all rooms of this process: what is signed names its job and attempt. */
+const taken = new TakenRequests();
+
+interface Accepted {
+  readonly request: InferRequest;
+  /** Lets the same signed request come again: it was given back untouched. */
+  readonly forget: () => void;
+}
+
 /** Reads and checks the request; throws Problem. */
-async function acceptRequest(context: Context, room: InferRoom): Promise<InferRequest> {
+async function acceptRequest(context: Context, room: InferRoom): Promise<Accepted> {
   const body = await context.req.text();
   const parts = { method: context.req.method, path: context.req.path, body };
   if (!(await verifySignature(room.secret, parts, context.req.raw.headers))) {
@@ -64,13 +74,16 @@ async function acceptRequest(context: Context, room: InferRoom): Promise<InferRe
   if (request.bytes > room.maxInputBytes) {
     throw new Problem("image_too_large", `The file has ${request.bytes} bytes; the limit is ${room.maxInputBytes}.`);
   }
-  return request;
+  const forget = taken.take(context.req.header(timestampHeader) ?? "", body);
+  if (forget === null) throw new Problem("forbidden", "This very request was taken on before.");
+  return { request, forget };
 }
 
 export async function infer(context: Context, room: InferRoom): Promise<Response> {
-  const request = await acceptRequest(context, room);
+  const { request, forget } = await acceptRequest(context, room);
   const giveBack = room.bytes.take(request.bytes);
   if (giveBack === null) {
+    forget();
     room.telemetry.ended("runner_busy");
     throw new Problem("runner_busy", "The runner has as many input bytes in hand as it takes.", {
       retryAfter: room.admission.retryAfter(0),
@@ -133,6 +146,7 @@ export async function infer(context: Context, room: InferRoom): Promise<Response
   const early = await Promise.race([finished, admission.promise, sleep(longestWait)]);
   if (early instanceof Problem) {
     lines.discard();
+    if (early.code === "runner_busy" || early.code === "runner_unavailable") forget();
     throw early;
   }
   void finished.then((end) => {
