@@ -2,7 +2,8 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { type ProblemCode, problemDocument, problemKinds } from "@omni-iml/shared/problems";
 import type { App } from "../middleware/app-types.ts";
-import { referencePage, referenceStyle } from "./reference.ts";
+import { referencePage } from "./reference.ts";
+import { referenceStyle } from "./reference-style.ts";
 
 export const security: Record<string, string[]>[] = [{ apiKey: [] }];
 

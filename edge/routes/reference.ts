@@ -6,43 +6,44 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { problemKinds } from "@omni-iml/shared/problems";
 import { html } from "hono/html";
 import type { App } from "../middleware/app-types.ts";
+import { command, sample } from "./reference-examples.ts";
 
 type Document = ReturnType<OpenAPIHono<App>["getOpenAPI31Document"]>;
-type Components = NonNullable<Document["components"]>;
-type Schema = NonNullable<Components["schemas"]>[string];
+export type Schemas = NonNullable<NonNullable<Document["components"]>["schemas"]>;
+export type Schema = Schemas[string];
 type SchemaObject = Exclude<Schema, { $ref: string }>;
 type PathItem = NonNullable<Document["paths"]>[string];
-type Operation = NonNullable<PathItem["get"]>;
+export type Operation = NonNullable<PathItem["get"]>;
 /** The generator puts answers in place, never as references. */
 interface Answer {
   description?: string;
   content?: Record<string, { schema?: Schema }>;
 }
+type Markup = ReturnType<typeof html> | string;
 
 const methods = ["get", "post", "patch", "delete"] as const;
+/** Fields within fields are shown with dots, so deep. */
+const deepest = 2;
 
-export const referenceStyle = `
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-code, pre { font: 14px/1.45 ui-monospace, monospace; }
-pre { background: var(--soft); padding: .75rem; overflow-x: auto; border-radius: 6px; }
-section { border-top: 1px solid var(--line); margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
-nav ul { columns: 2; list-style: none; padding: 0; }
-.method { text-transform: uppercase; font-weight: 600; }`;
+interface Entry {
+  path: string;
+  method: (typeof methods)[number];
+  operation: Operation;
+}
 
 /** The page. `document` is what `/openapi.json` answers. */
 export function referencePage(document: Document) {
-  const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
+  const schemas = document.components?.schemas ?? {};
+  const entries: Entry[] = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
     methods.flatMap((method) => {
       const operation = item[method];
-      return operation
-        ? [{ path, method, operation, anchor: `${method}-${path.replaceAll(/[^a-z0-9]+/gi, "-")}` }]
-        : [];
+      return operation ? [{ path, method, operation }] : [];
     }),
   );
-  const schemas = Object.entries(document.components?.schemas ?? {});
+  const resources = (document.tags ?? []).map((tag) => ({
+    ...tag,
+    entries: entries.filter(({ operation }) => operation.tags?.includes(tag.name)),
+  }));
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -51,98 +52,165 @@ export function referencePage(document: Document) {
 <link rel="stylesheet" href="/docs/style.css">
 </head>
 <body>
+<nav aria-label="Reference"><a href="#top"><b>${document.info.title} API</b></a>
+${resources.map(
+  ({ name, entries: own }) =>
+    html`<strong>${name}</strong><ul>${own.map(
+      ({ operation }) => html`<li><a href="#${operation.operationId}">${operation.summary}</a></li>`,
+    )}</ul>`,
+)}
+<strong>More</strong><ul><li><a href="#schemas">Schemas</a></li><li><a href="#problems">Problems</a></li></ul>
+</nav>
+<main id="top">
 <h1>${document.info.title} API</h1>
-<p>${document.info.description ?? ""}</p>
-<p>The same as an OpenAPI document: <a href="/openapi.json">/openapi.json</a>. Every request but these pages and the health
-checks carries <code>Authorization: Bearer omni_live_…</code>.</p>
-<nav><ul>${operations.map(
-    ({ path, method, anchor, operation }) =>
-      html`<li><a href="#${anchor}"><span class="method">${method}</span> ${path}</a><br><small>${operation.summary ?? ""}</small></li>`,
-  )}</ul></nav>
-${operations.map(
-  ({ path, method, anchor, operation }) => html`<section id="${anchor}">
-<h2><span class="method">${method}</span> <code>${path}</code></h2>
-<p><strong>${operation.summary ?? ""}.</strong> ${operation.description ?? ""}</p>
-${parameters(operation)}${requestBody(operation)}${responses(operation)}
+<p>${prose(document.info.description ?? "")}</p>
+<p>The same for programs, as OpenAPI ${document.openapi}: <a href="/openapi.json">/openapi.json</a>. Requests carry
+<code>Authorization: Bearer omni_live_…</code>; in the examples <code>$KEY</code> is that key and <code>$API</code> this service's address.
+Every POST takes an <code>Idempotency-Key</code> where it is listed, every refusal is one of the <a href="#problems">problems</a> below, and every
+answer names itself in <code>Omni-Request-Id</code>. Times are RFC 3339 in UTC. Fields marked with * are always there.</p>
+${resources.map(
+  ({ name, description, entries: own }) => html`<section aria-label="${name}">
+<h2>${name}</h2><p class="quiet">${prose(description ?? "")}</p>
+${own.map((entry) => operationArticle(entry, schemas))}
 </section>`,
 )}
-<section id="schemas"><h2>Schemas</h2>
-${schemas.map(([name, schema]) => html`<h3 id="schema-${name}">${name}</h3>${fields(schema)}${example(schema)}`)}
+<section id="schemas" aria-label="Schemas"><h2>Schemas</h2>
+${Object.entries(schemas).map(
+  ([name, schema]) => html`<article id="schema-${name}"><div><h3>${name}</h3>
+<p>${prose("description" in schema ? (schema.description ?? "") : "")}</p>${fields(schema)}</div>
+<div class="shown"><details><summary>Example</summary><pre>${JSON.stringify(sample(schema, schemas), null, 2)}</pre></details></div></article>`,
+)}
 </section>
-<section id="problems"><h2>Problems</h2>
-<p>Every refusal is <code>application/problem+json</code> (RFC 9457) with one of these codes.</p>
-<table><tr><th>code</th><th>status</th><th>meaning</th><th>what to do</th></tr>
+<section id="problems" aria-label="Problems"><h2>Problems</h2>
+<p>Every refusal is <code>application/problem+json</code> (RFC 9457), a <a href="#schema-Problem">Problem</a> with one of these codes.</p>
+<div class="scroll"><table><tr><th>code</th><th>status</th><th>cause</th><th>what to do</th></tr>
 ${Object.entries(problemKinds).map(
   ([code, { status, title, remedy }]) =>
-    html`<tr><td id="${code}"><code>${code}</code></td><td>${status}</td><td>${title}</td><td>${remedy}</td></tr>`,
+    html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td>${title}</td><td>${prose(remedy)}</td></tr>`,
 )}
-</table></section>
+</table></div></section>
+</main>
 </body></html>`;
 }
 
-function parameters(operation: Operation) {
+function operationArticle({ path, method, operation }: Entry, schemas: Schemas) {
+  const answers: [string, Answer][] = Object.entries(operation.responses ?? {});
+  const good = answers.find(([status]) => status.startsWith("2"));
+  const json = good?.[1].content?.["application/json"]?.schema;
+  return html`<article id="${operation.operationId}"><div>
+<h3>${operation.summary}</h3>
+<p class="address ${method}"><span class="method">${method}</span> <code>${path}</code></p>
+<p>${prose(operation.description ?? "")}</p>
+${parameters(operation)}${requestBody(operation)}${responses(answers)}
+</div><div class="shown">
+<h4>Request</h4><pre>${command(method, path, operation, schemas)}</pre>
+${json ? html`<h4>Answer ${good?.[0]}</h4><pre>${JSON.stringify(sample(json, schemas), null, 2)}</pre>` : ""}
+</div></article>`;
+}
+
+function parameters(operation: Operation): Markup {
   const rows = (operation.parameters ?? []).flatMap((parameter) => ("name" in parameter ? [parameter] : []));
   if (rows.length === 0) return "";
-  return html`<table><tr><th>parameter</th><th>in</th><th></th></tr>${rows.map(
-    ({ name, in: place, required, schema, description }) =>
-      html`<tr><td><code>${name}</code>${required ? " *" : ""}</td><td>${place}</td>
-<td>${schema ? typeOf(schema) : ""} ${description ?? (schema && "description" in schema ? schema.description : "")}</td></tr>`,
-  )}</table>`;
+  return html`<h4>Parameters</h4><div class="scroll"><table>${rows.map(
+    ({ name, in: place, required, schema, description, content }) => {
+      const type = schema ?? Object.values(content ?? {})[0]?.schema;
+      return html`<tr><td><code>${name}</code>${required ? " *" : ""}<br><small>${place}</small></td>
+<td>${type ? typeOf(type) : ""}${description || defaultOf(type) ? html`<br>` : ""}${prose(description ?? "")}${defaultOf(type)}</td></tr>`;
+    },
+  )}</table></div>`;
 }
 
-function requestBody({ requestBody: body }: Operation) {
+function requestBody({ requestBody: body }: Operation): Markup {
   if (!body || !("content" in body)) return "";
-  return html`<h4>Body</h4><ul>${Object.entries(body.content).map(
-    ([type, { schema }]) => html`<li><code>${type}</code> ${schema ? typeOf(schema) : ""}</li>`,
-  )}</ul>`;
+  const forms = Object.entries(body.content);
+  // Images differ in nothing but their type.
+  const raw = forms.filter(([, { schema }]) => schema && !("$ref" in schema) && schema.format === "binary");
+  const structured = forms.filter((form) => !raw.includes(form));
+  return html`<h4>Body${body.required ? "" : " (may be left out)"}</h4>
+${structured.map(
+  ([type, { schema }]) => html`<p><code>${type}</code> ${schema && "$ref" in schema ? typeOf(schema) : ""}</p>
+${schema && !("$ref" in schema) ? fields(schema) : ""}`,
+)}
+${raw.length > 0 ? html`<p>the image itself: ${raw.map(([type], i) => html`${i > 0 ? ", " : ""}<code>${type}</code>`)}</p>` : ""}`;
 }
 
-function responses({ responses: answers }: Operation) {
-  const rows: [string, Answer][] = Object.entries(answers ?? {});
-  return html`<h4>Answers</h4><table>${rows.map(([status, answer]) => {
+function responses(answers: readonly [string, Answer][]): Markup {
+  return html`<h4>Answers</h4><div class="scroll"><table>${answers.map(([status, answer]) => {
     const schema = Object.values(answer.content ?? {})[0]?.schema;
-    return html`<tr><td>${status}</td><td>${answer.description}</td><td>${schema ? typeOf(schema) : ""}</td></tr>`;
-  })}</table>`;
+    return html`<tr><td class="status">${status}</td><td>${status < "4" ? prose(answer.description ?? "") : problemList(answer.description ?? "")}
+${schema && status < "4" ? html`<br>${typeOf(schema)}` : ""}</td></tr>`;
+  })}</table></div>`;
 }
 
-function fields(schema: Schema) {
-  if (isReference(schema) || !schema.properties) return html`<p>${typeOf(schema)}</p>`;
+/** Codes lead to what is to be done about them. */
+function problemList(description: string): Markup {
+  return html`${description.split("`").map((part, i) => (i % 2 ? html`<a href="#${part}"><code>${part}</code></a>` : part))}`;
+}
+
+/** Text in which code stands between backticks. */
+function prose(text: string): Markup {
+  return html`${text.split("`").map((part, i) => (i % 2 ? html`<code>${part}</code>` : part))}`;
+}
+
+function fields(schema: Schema): Markup {
+  if ("$ref" in schema || !schema.properties) return html`<p>${typeOf(schema)}</p>`;
+  return html`<div class="scroll"><table>${fieldRows(schema, "", 0)}</table></div>`;
+}
+
+function fieldRows(schema: SchemaObject, prefix: string, depth: number): Markup[] {
   const required = new Set(schema.required ?? []);
-  return html`<table>${Object.entries(schema.properties).map(
-    ([name, property]) => html`<tr><td><code>${name}</code>${required.has(name) ? " *" : ""}</td>
-<td>${typeOf(property)}</td><td>${isReference(property) ? "" : (property.description ?? "")}</td></tr>`,
-  )}</table>`;
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const description = "description" in property ? (property.description ?? "") : "";
+    const row = html`<tr><td><code>${prefix}${name}</code>${required.has(name) ? " *" : ""}</td>
+<td>${typeOf(property)}${description || defaultOf(property) ? html`<br>` : ""}${prose(description)}${defaultOf(property)}</td></tr>`;
+    const parts = partsOf(property);
+    if (parts === null || depth >= deepest) return [row];
+    return [row, ...fieldRows(parts.schema, `${prefix}${name}${parts.list ? "[]" : ""}.`, depth + 1)];
+  });
 }
 
-function example(schema: Schema) {
-  if (isReference(schema) || schema.example === undefined) return "";
-  return html`<details><summary>Example</summary><pre>${JSON.stringify(schema.example, null, 2)}</pre></details>`;
+/** The object without a name of its own that a field holds, if it does. */
+function partsOf(schema: Schema): { schema: SchemaObject; list: boolean } | null {
+  if ("$ref" in schema) return null;
+  if (schema.properties) return { schema, list: false };
+  if (schema.items) {
+    const inner = partsOf(schema.items);
+    return inner && { ...inner, list: true };
+  }
+  for (const one of schema.anyOf ?? []) {
+    const inner = partsOf(one);
+    if (inner !== null) return inner;
+  }
+  return null;
 }
 
-function isReference(schema: Schema): schema is Extract<Schema, { $ref: string }> {
-  return "$ref" in schema;
+function defaultOf(schema: Schema | undefined): Markup {
+  if (schema === undefined || "$ref" in schema || schema.default === undefined) return "";
+  return html` <small>Default: <code>${JSON.stringify(schema.default)}</code></small>`;
 }
 
 /** A type in a few words, with links to those that have a name. */
-function typeOf(schema: Schema): ReturnType<typeof html> | string {
-  if (isReference(schema)) {
+function typeOf(schema: Schema): Markup {
+  if ("$ref" in schema) {
     const name = schema.$ref.replace(/^.*\//, "");
     return html`<a href="#schema-${name}">${name}</a>`;
   }
   const several = schema.anyOf ?? schema.oneOf ?? schema.allOf;
   if (several) return html`${several.map((one, i) => html`${i > 0 ? " or " : ""}${typeOf(one)}`)}`;
-  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
+  if (schema.enum) {
+    return html`${schema.enum.map((value, i) => html`${i > 0 ? " | " : ""}<code>${JSON.stringify(value)}</code>`)}`;
+  }
+  if (schema.const !== undefined) return html`<code>${JSON.stringify(schema.const)}</code>`;
   if (schema.items) return html`list of ${typeOf(schema.items)}`;
   return describeScalar(schema);
 }
 
 function describeScalar({ type, format, minimum, maximum, maxLength }: SchemaObject): string {
-  const name = [type ?? "any"].flat().join(" | ");
+  const name = [type ?? "any"].flat().join(" or ");
   const bounds = [
     format,
     minimum !== undefined && `≥ ${minimum}`,
-    maximum !== undefined && `≤ ${maximum}`,
+    maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER && `≤ ${maximum}`,
     maxLength !== undefined && `up to ${maxLength} characters`,
   ].filter(Boolean);
   return bounds.length > 0 ? `${name} (${bounds.join(", ")})` : name;
