@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["test/end-to-end/**/*.test.ts"],
+    include: ["test/end-to-end/**/*.test.ts", "test/playground/**/*.test.ts"],
     // Each file has a stack of its own, and a stack takes the whole of a small machine.
     fileParallelism: false,
     testTimeout: 120_000,

@@ -41,6 +41,9 @@ export function AnalysisPage({ target, onHome }: { target: Target; onHome: () =>
   const failed = ended && analysis.status !== "succeeded" ? failureOf(analysis) : null;
   const trouble = phase === "trouble" ? run.trouble : failed;
 
+  // Nothing to look at: the trouble has the page to itself.
+  const alone = trouble !== null && picture === null;
+
   useEffect(() => heading.current?.focus(), []);
   useEffect(() => {
     document.title = `${name} – Omni-IML`;
@@ -74,8 +77,8 @@ export function AnalysisPage({ target, onHome }: { target: Target; onHome: () =>
           {analysis.expires_at !== null && ` It ends ${relative(analysis.expires_at)}.`}
         </p>
       )}
-      <div class="workbench">
-        <div class="desk">
+      <div class={alone ? "workbench is-alone" : "workbench"}>
+        <div class="desk" hidden={alone}>
           {picture ? (
             <Viewer
               picture={picture}
@@ -93,9 +96,10 @@ export function AnalysisPage({ target, onHome }: { target: Target; onHome: () =>
             <div class="viewer">
               <div class="stage is-empty">
                 <p class="quiet">
-                  {trouble
-                    ? ""
-                    : (run.missing ?? (ended ? "Loading the image" : "This format is shown when the result is there"))}
+                  {run.missing ??
+                    (target.kind === "sent" && !ended
+                      ? "Your browser cannot show this format before it is analysed"
+                      : "Loading the image")}
                 </p>
               </div>
             </div>

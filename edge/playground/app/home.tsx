@@ -44,7 +44,7 @@ export function Home({ onImage, complaint }: HomeProps) {
       <div class="drop">
         <Icon name="upload" />
         <p class="drop-title">Drop an image here</p>
-        <p class="quiet">or paste it, or</p>
+        <p class="quiet drop-or">or paste it, or</p>
         <button type="button" class="button is-primary" onClick={() => input.current?.click()}>
           Choose an image
         </button>

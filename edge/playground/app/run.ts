@@ -136,6 +136,15 @@ async function goThrough(target: Target, signal: AbortSignal, change: Change, up
   };
   if (analysis.ended_at !== null) return ended(analysis);
   change({ phase: "following", sent: 1, analysis });
+  if (picture === null && target.kind === "own") {
+    readInput(own)
+      .then(decode)
+      .then((seen) => {
+        picture = seen;
+        change({ picture });
+      })
+      .catch(() => undefined);
+  }
   follow(
     analysis.id,
     {

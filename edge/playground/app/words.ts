@@ -19,7 +19,7 @@ export const moment = (time: string | number) => clock.format(new Date(time));
 
 /** `in 23 hours`, `5 minutes ago`. */
 export function relative(time: string | number, now = Date.now()): string {
-  const format = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const format = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
   const minutes = Math.round((new Date(time).getTime() - now) / 60_000);
   if (Math.abs(minutes) < 60) return format.format(minutes, "minute");
   const hours = Math.round(minutes / 60);
