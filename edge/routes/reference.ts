@@ -85,8 +85,8 @@ ${Object.entries(schemas).map(
 <p>Every refusal is <code>application/problem+json</code> (RFC 9457), a <a href="#schema-Problem">Problem</a> with one of these codes.</p>
 <div class="scroll"><table><tr><th>code</th><th>status</th><th>cause</th><th>what to do</th></tr>
 ${Object.entries(problemKinds).map(
-  ([code, { status, title, remedy }]) =>
-    html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td>${title}</td><td>${prose(remedy)}</td></tr>`,
+  ([code, { status, title, cause, remedy }]) =>
+    html`<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td><b>${title}.</b> ${prose(cause)}</td><td>${prose(remedy)}</td></tr>`,
 )}
 </table></div></section>
 </main>

@@ -3,8 +3,8 @@ import { problemKinds } from "@omni-iml/shared/problems";
 
 export function problemsPage(): string {
   const rows = Object.entries(problemKinds).map(
-    ([code, { status, title, remedy, retryable }]) =>
-      `| <a id="${code}"></a>\`${code}\` | ${status} | ${title} | ${remedy} | ${retryable ? "yes" : "no"} |`,
+    ([code, { status, title, cause, remedy, retryable }]) =>
+      `| <a id="${code}"></a>\`${code}\` | ${status} | **${title}.** ${cause} | ${remedy} | ${retryable ? "yes" : "no"} |`,
   );
   return `# Problems
 
