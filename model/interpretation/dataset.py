@@ -72,13 +72,13 @@ def evidence_graph(threads: int = 1) -> onnxruntime.InferenceSession:
 
 def bent(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A region as a coarse map would draw it: blurred, grown or shrunk, in steps of four pixels; bool, same shape."""
-    sigma = float(rng.uniform(0.04, 0.16)) * np.sqrt(region.sum())
-    soft = cv2.GaussianBlur(region.astype(np.float32), (0, 0), max(1.0, sigma))
-    soft += cv2.GaussianBlur(rng.standard_normal(region.shape).astype(np.float32), (0, 0), max(2.0, sigma)) * float(
-        rng.uniform(0, 1.5)
-    )
     height, width = region.shape
-    coarse = cv2.resize(soft, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(
+        region.astype(np.float32), (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA
+    )
+    sigma = max(0.5, float(rng.uniform(0.01, 0.04)) * np.sqrt(region.sum()))
+    noise = cv2.GaussianBlur(rng.standard_normal(coarse.shape).astype(np.float32), (0, 0), sigma)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), sigma) + noise * sigma * float(rng.uniform(0, 0.8))
     found = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) > rng.uniform(0.25, 0.6)
     parts = [part for part in instances_of(found) if (part & region).any()]
     return parts[0] if parts and parts[0].sum() >= LEAST_AREA else region

@@ -78,6 +78,12 @@ def _squeezed(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
+def _squeezed_mask(mask: np.ndarray) -> np.ndarray:
+    """The same for masks, by area: as a share of each pixel."""
+    shrunk = mask.shape[0] * mask.shape[1] > SIDE * SIDE
+    return cv2.resize(mask, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrunk else cv2.INTER_LINEAR)
+
+
 def show(pixels: np.ndarray, region: np.ndarray, mean_probability: float, jpeg: bool, domain: np.ndarray) -> Shown:
     """pixels uint8 [H,W,3] on the stored grid; region bool [H,W], not empty; domain float [4], probabilities."""
     height, width = region.shape
@@ -95,8 +101,8 @@ def show(pixels: np.ndarray, region: np.ndarray, mean_probability: float, jpeg: 
         cv2.copyMakeBorder(np.ascontiguousarray(detail), 0, below, 0, beside, cv2.BORDER_REPLICATE),
     ]
     masks = [
-        _squeezed(white),
-        _squeezed(np.ascontiguousarray(white[top:bottom, left:right])),
+        _squeezed_mask(white),
+        _squeezed_mask(np.ascontiguousarray(white[top:bottom, left:right])),
         cv2.copyMakeBorder(np.ascontiguousarray(detail_mask), 0, below, 0, beside, cv2.BORDER_CONSTANT, value=0),
     ]
     facts = [region.mean(), (x1 - x0) / width, (y1 - y0) / height, mean_probability, width, height, float(jpeg)]
