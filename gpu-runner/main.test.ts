@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import sharp from "sharp";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Caller, secret } from "./testing/caller.ts";
@@ -111,6 +112,38 @@ it("lets a running job end after SIGTERM, takes no other, and leaves no process 
   expect(code).toBe(0);
   expect(processes.filter(alive)).toEqual([]);
 });
+
+it("SIGTERM under load: every caller gets the result or the job back, /readyz says no, and the end comes in time", async () => {
+  await using storage = await LocalStorage.start();
+  const child = start({ IMAGE_THREADS: "2", DRAIN_SECONDS: "120" });
+  const { port, release } = await ready(child);
+  const caller = new Caller(port, release, storage);
+  const photo = readFileSync(new URL("./image/golden/baseline-420.jpg", import.meta.url));
+  const large = await sharp(photo).resize(700, 500).jpeg().toBuffer();
+  const begun = Promise.withResolvers<void>();
+  const load = Array.from({ length: 8 }, () =>
+    caller.analyse(large, {
+      outputs: [],
+      onLine: (line) => {
+        if (line.type === "stage" && line.stage === "inference") begun.resolve();
+      },
+    }),
+  );
+  await begun.promise;
+  // All of them are admitted before the end begins.
+  await expect
+    .poll(async () => (await caller.get("/metrics")).text(), { timeout: 20_000 })
+    .toMatch(/^omni_runner_waiting_jobs 6$/m);
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  await expect.poll(async () => (await caller.get("/readyz")).status, { timeout: 5000 }).toBe(503);
+  expect((await caller.analyse(photo)).problem).toMatchObject({ code: "runner_unavailable", retryable: true });
+  const answers = await Promise.all(load);
+  const ends = answers.map(({ result, problem }) => (result === null ? problem?.code : "result"));
+  expect(ends.filter((end) => end === "result")).toHaveLength(2);
+  expect(ends.filter((end) => end === "runner_unavailable")).toHaveLength(6);
+  expect((await exited)[0]).toBe(0);
+}, 180_000);
 
 it("leaves no inference process behind when it is killed", async () => {
   const child = start({});

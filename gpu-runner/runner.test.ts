@@ -104,6 +104,7 @@ describe("what is refused", () => {
     ["a PDF", () => Buffer.from("%PDF-1.7 and so on and so on"), 415, "unsupported_media_type"],
     ["an image of 40×40", () => tiny, 422, "image_too_small"],
     ["a bomb", () => bomb, 422, "image_too_many_pixels"],
+    ["a JPEG of 300 megapixels, by its header", () => gigantic, 422, "image_too_many_pixels"],
   ])("%s, and the next image is analysed", async (_, image, status, code) => {
     const answer = await caller.analyse(image());
     // The truncated JPEG has a whole header: it is admitted, and its problem is the last line.
@@ -114,6 +115,7 @@ describe("what is refused", () => {
 
   let tiny: Buffer;
   let bomb: Buffer;
+  let gigantic: Buffer;
   beforeAll(async () => {
     tiny = await sharp({ create: { width: 40, height: 40, channels: 3, background: "#888" } })
       .png()
@@ -121,6 +123,11 @@ describe("what is refused", () => {
     bomb = Buffer.from(golden("rgb.png"));
     bomb.writeUInt32BE(50_000, 16);
     bomb.writeUInt32BE(50_000, 20);
+    gigantic = Buffer.from(photo);
+    // Height and width of the frame header (ITU-T T.81, B.2.2).
+    const frame = gigantic.indexOf(Buffer.from([0xff, 0xc0]));
+    gigantic.writeUInt16BE(15_000, frame + 5);
+    gigantic.writeUInt16BE(20_000, frame + 7);
   });
 
   it("a request that the edge did not sign", async () => {
@@ -258,7 +265,30 @@ it("answers inference_crashed when the inference process is killed in the middle
   expect(next.result).not.toBeNull();
   expect(runner.inferencePid()).not.toBe(before);
   expect(await metric("omni_runner_inference_crashes_total")).toBe(1);
-});
+  expect(await metric("omni_runner_batch_tiles_count")).toBeGreaterThan(0);
+  expect(await metric("omni_runner_inference_memory_bytes")).toBeGreaterThan(1e7);
+}, 120_000);
+
+it("refuses a file the third time when the process was killed twice in its hands, and nothing else", async () => {
+  const poison = await sharp(large).extract({ left: 0, top: 0, width: 800, height: 700 }).png().toBuffer();
+  const killing = async () => {
+    await waitUntil(async () => (await caller.get("/readyz")).status === 200, 60_000);
+    const pid = runner.inferencePid();
+    return caller.analyse(poison, {
+      outputs: [],
+      onLine: (line) => {
+        if (inferring(line) && pid !== undefined && runner.inferencePid() === pid) process.kill(pid, "SIGKILL");
+      },
+    });
+  };
+  for (let time = 1; time <= 2; time++) {
+    expect((await killing()).problem).toMatchObject({ code: "inference_crashed", retryable: true });
+  }
+  const third = await caller.analyse(poison);
+  expect([third.status, third.problem?.code, third.problem?.retryable]).toEqual([422, "image_crashes_analysis", false]);
+  expect((await caller.analyse(photo, { outputs: [] })).result).not.toBeNull();
+  // Three starts of the inference process, each with the whole model.
+}, 240_000);
 
 describe("the other routes", () => {
   it("say that it lives, that it is ready, and what it serves", async () => {

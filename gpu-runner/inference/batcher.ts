@@ -80,7 +80,7 @@ const domainCount = 4;
 
 /** What CUDA, cuDNN, cuBLAS and onnxruntime's own arena say when device memory is used up; none of them has a type. */
 const outOfMemory =
-  /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA_?ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS)_STATUS_\w*ALLOC_FAILED/i;
+  /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA_?ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS)_STATUS_\w*ALLOC(ATION)?_FAILED/i;
 
 export class Batcher implements TileRunner {
   readonly #session: Session;

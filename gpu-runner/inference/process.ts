@@ -99,6 +99,13 @@ export class InferenceProcess {
     return this.#waiting.pixels;
   }
 
+  /** Pixels of all that a new job of this priority has to wait for. */
+  pixelsBefore(priority: Order["options"]["priority"]): number {
+    let inHand = 0;
+    for (const { pixels } of this.#running.values()) inHand += pixels;
+    return inHand + this.#waiting.pixelsBefore(priority);
+  }
+
   /** The process ends again and again: it takes no jobs until it is warm once more. */
   get failing(): boolean {
     return !this.#ready && this.#failures >= failing;

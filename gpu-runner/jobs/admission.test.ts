@@ -29,6 +29,10 @@ describe("admission", () => {
     admission.take(10e6);
     expect(admission.retryAfter(4e6)).toBe(8);
     expect(admission.retryAfter(0)).toBe(1);
+    // Twenty seconds of work: in time within half a minute, and ten seconds late where twelve and a half are left.
+    expect(admission.tooLate(10e6, 30_000)).toBe(0);
+    expect(admission.tooLate(10e6, 12_500)).toBeCloseTo(10, 1);
+    expect(admission.retryAfter(0, 9.5)).toBe(10);
   });
 
   it("learns that work takes longer, and counts the time of what failed", () => {

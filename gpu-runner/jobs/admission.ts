@@ -9,6 +9,8 @@ const firstGuess = 1e6;
 /** Seconds of work after which a measurement has lost two thirds of its weight. */
 const memory = 60;
 const longestRetryAfter = 600;
+/** Share of the time left that the expected wait may take: an expectation is missed half of the time. */
+const certainty = 0.8;
 
 export class Admission {
   readonly #budget: Budget;
@@ -53,10 +55,15 @@ export class Admission {
     };
   }
 
-  /** Whole seconds until an image of so many pixels should fit; for `Retry-After`. */
-  retryAfter(pixels: number): number {
+  /** Seconds by which so many pixels would come too late to be done within `milliseconds`; 0 where they should not. */
+  tooLate(pixels: number, milliseconds: number): number {
+    return Math.max(0, pixels / this.rate - (certainty * milliseconds) / 1000);
+  }
+
+  /** Whole seconds until an image of so many pixels should fit, and `late` besides; for `Retry-After`. */
+  retryAfter(pixels: number, late = 0): number {
     const ahead = Math.max(0, this.#budget.used + pixels - this.#budget.limit);
-    return Math.min(longestRetryAfter, Math.max(1, Math.ceil(ahead / this.rate)));
+    return Math.min(longestRetryAfter, Math.max(1, Math.ceil(Math.max(late, ahead / this.rate))));
   }
 
   #count(pixels: number): void {

@@ -52,6 +52,10 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   const header = readHeader(bytes);
   refuseUnanalysable(header, room.maxPixels);
   const pixels = header.width * header.height;
+  // What will not be done in time would only take it from others.
+  const before = room.inference.pixelsBefore(request.options.priority);
+  const late = before === 0 ? 0 : room.admission.tooLate(before + pixels, request.deadline - Date.now());
+  if (late > 0) throw busy(room.admission, pixels, late);
   const endAdmission = room.admission.take(pixels);
   if (endAdmission === null) throw busy(room.admission, pixels);
   let analysed = false;
@@ -108,8 +112,8 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   }
 }
 
-function busy(admission: Admission, pixels: number): Problem {
-  return new Problem("runner_busy", "The runner has as many pixels in hand as it takes.", {
-    retryAfter: admission.retryAfter(pixels),
+function busy(admission: Admission, pixels: number, late = 0): Problem {
+  return new Problem("runner_busy", "The runner has more pixels in hand than it could add this image to.", {
+    retryAfter: admission.retryAfter(pixels, late),
   });
 }

@@ -34,6 +34,11 @@ it("who is waited for goes before batches, but a batch waits for nobody who come
   expect(order(queue, 20_000)).toEqual(["soon", "batch", "late"]);
 });
 
+it("a job finds before it what goes before it", () => {
+  const queue = queueOf(job("a"), job("b", { priority: "batch", pixels: 70 }));
+  expect([queue.pixelsBefore("interactive"), queue.pixelsBefore("batch"), queue.pixels]).toEqual([10, 80, 80]);
+});
+
 it("batches leave a place free", () => {
   const queue = queueOf(job("b1", { priority: "batch" }), job("b2", { priority: "batch", queuedAt: 1 }));
   const hand = [job("b3", { priority: "batch" }), job("b4", { priority: "batch" })];

@@ -51,6 +51,11 @@ export class JobQueue<Job extends Queued> {
     return pixelsOf(this.#waiting);
   }
 
+  /** Pixels of those waiting that a new job of this priority finds before it. */
+  pixelsBefore(priority: Queued["priority"]): number {
+    return pixelsOf(this.#waiting.filter((job) => priority === "batch" || job.priority === "interactive"));
+  }
+
   add(job: Job): void {
     const after = this.#waiting.findIndex((other) => due(other) > due(job));
     this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, job);
