@@ -1,0 +1,137 @@
+"""The work of one analysis in Python: what the runner does, for servers of other makes.
+
+Decode on the stored grid, cut tiles at multiples of 8, let the gate of a few tiles choose one modality, run the same ONNX
+file by onnxruntime, blend with raised cosines, mix in the view of the whole image, encode map and mask as PNG. Written
+with NumPy and Pillow as somebody who builds such a service would write it; `bench:serving` checks that the maps agree.
+"""
+
+import base64
+import io
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from PIL import Image
+
+STRIDE, BLOCK, THRESHOLD = 32, 8, 0.5
+GATE_DECIDES, USE_RGB, USE_FUSED = -1, 0, 1
+
+
+def round_up(value: int, multiple: int) -> int:
+    """The next multiple that is not less than `value`."""
+    return math.ceil(value / multiple) * multiple
+
+
+def origins(length: int, tile: int, overlap: int) -> list[int]:
+    """Origins of tiles along one side, the last moved back onto the block grid."""
+    last = round_up(max(0, length - tile), BLOCK)
+    return [*range(0, last, tile - overlap), last]
+
+
+def windows(starts: list[int], tile: int, overlap: int) -> list[np.ndarray]:
+    """For each origin the weights along the tile, float32 [tile]; at every coordinate they sum to 1."""
+    index = np.arange(tile)
+    raw = []
+    for i in range(len(starts)):
+        from_start = index if i > 0 else np.full(tile, overlap)
+        from_end = index[::-1] if i < len(starts) - 1 else np.full(tile, overlap)
+        nearest = np.minimum(from_start, from_end)
+        ramp = 0.5 - 0.5 * np.cos(np.pi * (nearest + 0.5) / overlap)
+        raw.append(np.where(nearest >= overlap, 1.0, ramp).astype(np.float32))
+    sums = np.zeros(starts[-1] + tile, np.float32)
+    for start, window in zip(starts, raw, strict=True):
+        sums[start : start + tile] += window
+    return [window / sums[start : start + tile] for start, window in zip(starts, raw, strict=True)]
+
+
+class Localiser:
+    """One ONNX session and the release's pipeline."""
+
+    def __init__(self, release: Path, threads: int) -> None:
+        manifest = json.loads((release / "manifest.json").read_text())
+        self.pipeline = manifest["pipeline"]
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        # As in the runner: threads that spin take the cores from everything else.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = str(release / manifest["model"]["file"])
+        self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def run(self, pixels: np.ndarray, qtable: np.ndarray, jpeg: int, override: int) -> tuple[np.ndarray, float]:
+        """Map uint8 [H,W] and gate of one tile, uint8 [H,W,3]."""
+        probability, gate = self.session.run(
+            ["probability", "gate"],
+            {
+                "pixels": pixels[None],
+                "qtable": qtable[None],
+                "jpeg": np.array([jpeg], np.uint8),
+                "modality_override": np.array([override], np.int8),
+            },
+        )
+        return probability[0], float(gate[0])
+
+    def locate(self, image: Image.Image) -> np.ndarray:
+        """The image's map, uint8 [H,W]."""
+        table = getattr(image, "quantization", None)
+        jpeg = int(table is not None and image.mode in ("RGB", "L"))
+        qtable = np.array(table[0] if jpeg else [1] * 64, np.int32)
+        rgb = np.asarray(image.convert("RGB"))
+        height, width = rgb.shape[:2]
+        tile, overlap = self.pipeline["tile"], self.pipeline["overlap"]
+        columns, rows = origins(width, tile, overlap), origins(height, tile, overlap)
+        side_x, side_y = min(tile, round_up(width, STRIDE)), min(tile, round_up(height, STRIDE))
+        bottom, right = rows[-1] + side_y - height, columns[-1] + side_x - width
+        padded = np.pad(rgb, ((0, max(0, bottom)), (0, max(0, right)), (0, 0)), mode="edge")
+        places = [(y, x) for y in rows for x in columns]
+
+        def cut(index: int) -> np.ndarray:
+            y, x = places[index]
+            return np.ascontiguousarray(padded[y : y + side_y, x : x + side_x])
+
+        taken = min(self.pipeline["gate_tiles"], len(places))
+        deciding = [int((i + 0.5) * len(places) / taken) for i in range(taken)]
+        first = {i: self.run(cut(i), qtable, jpeg, GATE_DECIDES) for i in deciding}
+        fused = sum(gate for _, gate in first.values()) / taken > 0.5
+        override = USE_FUSED if fused else USE_RGB
+        across, down = windows(columns, side_x, overlap), windows(rows, side_y, overlap)
+        total = np.zeros(padded.shape[:2], np.float32)
+        for i, (y, x) in enumerate(places):
+            reusable = i in first and (first[i][1] > 0.5) == fused
+            found = first[i][0] if reusable else self.run(cut(i), qtable, jpeg, override)[0]
+            weight = down[i // len(columns)][:, None] * across[i % len(columns)][None]
+            total[y : y + side_y, x : x + side_x] += found * weight
+        return self.with_view(total[:height, :width], rgb)
+
+    def with_view(self, total: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+        """The tiles' map with the view of the whole image mixed in, rounded: uint8 [H,W]."""
+        height, width = total.shape
+        size, weight = self.pipeline["view"]["size"], self.pipeline["view"]["weight"]
+        if weight > 0 and max(width, height) > size:
+            scale = size / max(width, height)
+            across, down = (max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height))
+            view = np.asarray(Image.fromarray(rgb).resize((across, down), Image.Resampling.LANCZOS))
+            found, _ = self.run(view, np.ones(64, np.int32), 0, USE_RGB)
+            stretched = Image.fromarray(found).resize((width, height), Image.Resampling.BILINEAR)
+            total = total * (1 - weight) + np.asarray(stretched, np.float32) * weight
+        return np.floor(total + 0.5).astype(np.uint8)
+
+    def analyse(self, data: bytes) -> dict[str, str]:
+        """Map and mask of an image file as PNG files in base64."""
+        probability = self.locate(Image.open(io.BytesIO(data)))
+        mask = np.where(probability >= math.ceil(THRESHOLD * 255), 255, 0).astype(np.uint8)
+        return {"probability": encoded(probability), "mask": encoded(mask)}
+
+
+def encoded(grey: np.ndarray) -> str:
+    """An 8-bit grey PNG in base64."""
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG", compress_level=6)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def from_environment() -> Localiser:
+    """What every server loads."""
+    return Localiser(Path(os.environ["BENCH_RELEASE"]), int(os.environ["BENCH_THREADS"]))
