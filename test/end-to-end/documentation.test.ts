@@ -135,7 +135,7 @@ it("TypeScript on all pages fits the client's types", async () => {
     },
     ...{ types: ["node"], allowImportingTsExtensions: true },
   };
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options }));
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, include: ["*.ts"] }));
   const snippets = pages.flatMap(snippetsOf).filter(({ language }) => language === "ts");
   expect(snippets.length).toBeGreaterThan(4);
   for (const { place, code } of snippets) {
