@@ -44,5 +44,5 @@ export function command(method: string, path: string, operation: Operation, sche
   else if (method !== "get") parts.push(`-X ${method.toUpperCase()}`);
   if (operation.operationId === "streamAnalysisEvents") parts.push("-N");
   if (operation.security?.length !== 0) parts.push('-H "Authorization: Bearer $KEY"');
-  return `${parts.join(" ")} \\\n  $API${filled}`;
+  return [...parts, `$API${filled}`].join(" \\\n  ");
 }

@@ -40,6 +40,6 @@ summary { cursor: pointer; color: var(--link); font-size: 14.5px; padding: .2rem
 .status { font: 600 13px ui-monospace, monospace; }
 @media (min-width: 75rem) { article { grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
   .shown { position: sticky; top: 1rem; align-self: start; } }
-@media (max-width: 52rem) { body { display: block; } nav { position: static; height: auto; border: 0; padding-bottom: 0; }
-  nav details > ul, nav details > strong { margin-left: .5rem; } td:first-child { white-space: normal; } }
+@media (max-width: 52rem) { body { display: block; } nav { position: static; height: auto; max-height: 45vh; border: 0;
+    border-bottom: 1px solid var(--line); padding-bottom: 1rem; } td:first-child { white-space: normal; } }
 @media print { nav { display: none; } body { display: block; } pre { max-height: none; } }`;

@@ -21,7 +21,8 @@ interface Answer {
 }
 type Markup = ReturnType<typeof html> | string;
 
-const methods = ["get", "post", "patch", "delete"] as const;
+/** In the order in which they are shown at one address: what is made there first. */
+const methods = ["post", "get", "patch", "delete"] as const;
 /** Fields within fields are shown with dots, so deep. */
 const deepest = 2;
 

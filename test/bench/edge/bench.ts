@@ -40,6 +40,8 @@ const { values } = parseArgs({
 });
 const outputs = ["probability", "mask", "overlay", "report"] as const satisfies readonly OutputName[];
 const patience = 150_000;
+/** Milliseconds that an analysis takes while a crowd gathers. */
+const crowdTime = 45_000;
 const report = (line: string) => process.stderr.write(`! ${line}\n`);
 
 const root = await mkdtemp(join(tmpdir(), "omni-iml-bench-"));
@@ -254,13 +256,14 @@ async function waitingClients(): Promise<void> {
   const analyses = Math.max(1, Math.floor(clients / 10));
   const state = new StateFolder(join(root, "crowd"));
   const { runner_secret: secret } = await state.secrets(newLocalAccount);
-  const crowd = await Service.start("crowd", { runners: [await startStandIn(secret, 25_000)] });
+  const crowd = await Service.start("crowd", { runners: [await startStandIn(secret, crowdTime)] });
   const image = await photograph(64, 64);
-  const begun: string[] = [];
-  for (let i = 0; i < analyses; i++) {
-    const response = await expectStatus(await crowd.analyse(unseen(image), "respond-async"), 202);
-    begun.push(analysisSchema.parse(await response.json()).id);
-  }
+  // Begun at once: `respond-async` would leave it to the queue, which paces them.
+  const begin = async () => {
+    const response = await expectStatus(await crowd.analyse(unseen(image), "wait=0"), 202);
+    return analysisSchema.parse(await response.json()).id;
+  };
+  const begun = await Promise.all(Array.from({ length: analyses }, begin));
   const before = workerMemory(crowd);
   let peak = before;
   const watch = setInterval(() => {
