@@ -3,7 +3,9 @@
 #   docker build -f infra/gpu-runner.Dockerfile --target cuda -t omni-iml-runner:cuda .
 #   docker build -f infra/gpu-runner.Dockerfile --target cpu  -t omni-iml-runner:cpu  .
 #
-#   docker run --gpus all -p 8790:8790 -e RUNNER_SECRET=… omni-iml-runner:cuda
+#   docker run --gpus all --read-only --tmpfs /tmp -p 8790:8790 -e RUNNER_SECRET=… omni-iml-runner:cuda
+#
+# Nothing is written outside /tmp, and the user is a number, so that `runAsNonRoot` can be checked.
 #
 # The npm package of onnxruntime brings the CPU library only; its own installer of the CUDA provider downloads from a
 # host outside the package registries and is switched off (.npmrc). The wheel `onnxruntime-gpu` of the same version
@@ -46,8 +48,11 @@ COPY model/release /app/model/release
 FROM node AS cpu
 COPY --from=application /app /app
 WORKDIR /app
+# A native library that lacks another must stop the build and not the first start.
+COPY infra/missing-libraries.sh /usr/local/bin/missing-libraries
+RUN missing-libraries node_modules/onnxruntime-node/bin/napi-v6/linux/x64 node_modules/@img
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8790 PROVIDER=cpu
-USER node
+USER 1000:1000
 EXPOSE 8790
 # Loading and warming the model takes its time; after that the runner answers within moments or is not well.
 HEALTHCHECK --start-period=120s --interval=10s --timeout=5s \
@@ -63,13 +68,13 @@ COPY --from=cuda-provider /provider/ /app/node_modules/onnxruntime-node/bin/napi
 WORKDIR /app
 # A provider of another version, or a library it needs that the image lacks, must stop the build and not the first start.
 # libcuda comes with the host's driver.
+COPY infra/missing-libraries.sh /usr/local/bin/missing-libraries
 RUN node -e "const { version } = require('onnxruntime-node/package.json'); if (version !== '${ONNXRUNTIME_VERSION}') throw new Error('onnxruntime-node is ' + version)" \
- && missing="$(ldd node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so | grep 'not found' | grep -v libcuda.so.1 || true)" \
- && if [ -n "$missing" ]; then echo "$missing"; exit 1; fi \
- && useradd --system --no-create-home runner
+ && missing-libraries node_modules/onnxruntime-node/bin/napi-v6/linux/x64 node_modules/@img
 # TF32 off for every NVIDIA library: fp32 is what the release was measured with.
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=8790 PROVIDER=cuda NVIDIA_TF32_OVERRIDE=0
-USER runner
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8790 PROVIDER=cuda NVIDIA_TF32_OVERRIDE=0 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 1000:1000
 EXPOSE 8790
 HEALTHCHECK --start-period=300s --interval=10s --timeout=5s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

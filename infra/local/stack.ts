@@ -33,11 +33,19 @@ const stopGrace = 8_000;
 
 export interface StackConfig {
   port: number;
+  /** Which addresses of this machine the API listens at; loopback by default. */
+  host?: string;
   state: StateFolder;
   /** Takes one line about a child that died. */
   report: (line: string) => void;
-  /** How many runners are started here, or the base addresses of those that run already, with the secret of `state`; one by default. */
+  /**
+   * How many runners are started here, or the base addresses of those that run already, with the secret of `state` or `runnerSecret`;
+   * one by default.
+   */
   runners?: number | readonly string[];
+  runnerSecret?: string;
+  /** An egress proxy that runs already; without it one is started here. */
+  egress?: { url: string; secret: string };
   /** Where clients and runners reach the storage, if not directly. */
   storageEndpoint?: string;
 }
@@ -48,10 +56,11 @@ export class LocalStack {
   readonly #processes: SupervisedProcess[] = [];
   #runnerUrls: readonly string[] = [];
   // Both who sign with it and who verify are started together, so it need not outlive them.
-  readonly #egress = { url: "", secret: randomBytes(32).toString("base64url") };
+  readonly #egress: { url: string; secret: string };
 
   constructor(config: StackConfig) {
     this.#config = config;
+    this.#egress = config.egress ?? { url: "", secret: randomBytes(32).toString("base64url") };
     this.baseUrl = `http://127.0.0.1:${config.port}`;
     // However this process ends, short of being killed itself, nothing that it started outlives it.
     process.once("exit", () => {
@@ -78,14 +87,14 @@ export class LocalStack {
 
     // The runners warm their model while the database is made ready.
     const runners = await this.#startRunners(secrets);
-    const egress = await this.#startEgressProxy();
+    const egress = this.#config.egress === undefined ? await this.#startEgressProxy() : null;
     await step("database", () => this.#prepareDatabase(secrets));
     await step("playground", buildPlayground);
     const edge = await this.#startEdge(secrets);
     for (const { child, url } of runners) {
       await step(`${child.name} (CPU provider)`, () => this.#ready(child, `${url}/readyz`));
     }
-    await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));
+    if (egress) await step("egress proxy", () => this.#ready(egress, `${this.#egress.url}/healthz`));
     await step("edge worker", () => this.#ready(edge, `${this.baseUrl}/readyz`));
     return { apiKey: secrets.api_key };
   }
@@ -156,17 +165,17 @@ export class LocalStack {
   }
 
   async #startEdge(secrets: LocalSecrets): Promise<SupervisedProcess> {
-    const { port, state } = this.#config;
+    const { port, state, host = "127.0.0.1" } = this.#config;
     state.writeEdgeEnvironment(
       edgeVariables({
         runnerUrls: this.#runnerUrls,
-        runnerSecret: secrets.runner_secret,
+        runnerSecret: this.#config.runnerSecret ?? secrets.runner_secret,
         egressUrl: this.#egress.url,
         egressSecret: this.#egress.secret,
         storageEndpoint: this.#config.storageEndpoint ?? `${this.baseUrl}/cdn-cgi/local/r2/s3`,
       }),
     );
-    const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--inspector-port", String(await freePort())];
+    const args = ["dev", "--ip", host, "--port", String(port), "--inspector-port", String(await freePort())];
     return this.#spawn(
       "edge",
       [wrangler, ...args, "--persist-to", state.storage, "--env-file", state.edgeEnvironment],
