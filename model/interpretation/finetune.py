@@ -11,6 +11,7 @@ the latter.
 import argparse
 import json
 import pathlib
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -30,18 +31,18 @@ def conversation(record: dict, image: str, marked: str) -> dict:
         "manipulation": record["manipulation"] or "unknown",
         "instances": [
             {
-                "id": instance["id"],
+                "id": f"r{number}",
                 "content": instance["content"],
-                "relative": instance["position"]["relative"],
+                "relative": re.sub(r"\bi(\d+)\b", r"r\1", instance["position"]["relative"] or "") or None,
                 "artifacts": instance["artifacts"],
             }
-            for instance in record["instances"]
+            for number, instance in enumerate(record["instances"], 1)
         ],
     }
     asked = prompts.question(record["image"]["width"], record["image"]["height"], boxes)
     return {
         "messages": [
-            {"role": "system", "content": prompts.SYSTEM},
+            {"role": "system", "content": prompts.SERVED},
             {"role": "user", "content": f"<image><image>{asked}"},
             {"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)},
         ],

@@ -79,8 +79,9 @@ def test_a_ghost_shows_which_side_was_saved_before(pixels, mask):
     saved = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), cv2.COLOR_GRAY2RGB)
     out = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     out[mask] = saved[mask]
-    assert traces(out, mask, quality=60).ghost > 1
-    assert abs(traces(saved, mask, quality=60).ghost) < 0.5
+    assert traces(out, mask, quality=60).ghost > 2
+    assert traces(out, ~mask, quality=60).ghost < -2
+    assert abs(traces(saved, mask, quality=60).ghost) < 1
 
 
 def test_no_title_without_a_cause(pixels, mask):
