@@ -4,6 +4,7 @@ import { type DecodedImage, noTable } from "../image/decode.ts";
 import { Batcher } from "./batcher.ts";
 import { localise } from "./localise.ts";
 import type { ModelInput, ModelOutput, Session } from "./session.ts";
+import { cutTile, tileGrid, viewOf } from "./tiler.ts";
 
 /** A model that answers with its own input: the red channel is the probability map. Each tile's gate comes from blue. */
 class Mirror implements Session {
@@ -156,6 +157,69 @@ it("reports every tile's score, the mean domain, and progress up to 1", async ()
   expect(networkScores).toHaveLength(12);
   expect(domain.map((part) => part.toFixed(3))).toEqual(["0.100", "0.200", "0.600", "0.100"]);
   expect(done.at(-1)).toBe(1);
+});
+
+it("is the map of a reference that holds the whole image, all tiles and all weights at once", async () => {
+  const image = picture(1500, 1100, noise);
+  const withView: Pipeline = { ...pipeline, view: { size: 96, weight: 0.3 } };
+  const session = new Mirror();
+  // A tile that differs from its neighbours shows where the seams are.
+  const answers: { x: number; y: number; probability: Uint8Array }[] = [];
+  const grid = tileGrid(image, withView.tile, withView.overlap);
+  const unlike: Session = {
+    run: async (input) => {
+      const output = await session.run(input);
+      return {
+        ...output,
+        probability: output.probability.map((value, i) => (input.width === 128 ? value ^ (i & 15) : value)),
+      };
+    },
+  };
+  const { map } = await run(image, unlike, withView);
+  for (const y of grid.rows) {
+    for (const x of grid.columns) {
+      const pixels = await cutTile(image, grid, x, y);
+      answers.push({
+        x,
+        y,
+        probability: Uint8Array.from({ length: 128 * 128 }, (_, i) => (pixels[3 * i] ?? 0) ^ (i & 15)),
+      });
+    }
+  }
+  const sums = new Float64Array(1500 * 1100);
+  const weights = new Float64Array(1500 * 1100);
+  /** A raised cosine over the overlap, but not where the tile ends with the image. */
+  const window = (at: number, first: boolean, last: boolean) => {
+    const nearest = Math.min(first ? 32 : at, last ? 32 : 127 - at);
+    return nearest >= 32 ? 1 : 0.5 - 0.5 * Math.cos((Math.PI * (nearest + 0.5)) / 32);
+  };
+  for (const { x, y, probability } of answers) {
+    for (let i = 0; i < probability.length; i++) {
+      const [column, row] = [i % 128, Math.floor(i / 128)];
+      if (x + column >= 1500 || y + row >= 1100) continue;
+      const weight = window(column, x === 0, x === grid.columns.at(-1)) * window(row, y === 0, y === grid.rows.at(-1));
+      const at = (y + row) * 1500 + x + column;
+      sums[at] = (sums[at] ?? 0) + weight * (probability[i] ?? 0);
+      weights[at] = (weights[at] ?? 0) + weight;
+    }
+  }
+  const view = await viewOf(image, 96);
+  const stretched = (x: number, y: number) => {
+    const across = Math.min(Math.max(((x + 0.5) * view.width) / 1500 - 0.5, 0), view.width - 1);
+    const down = Math.min(Math.max(((y + 0.5) * view.height) / 1100 - 0.5, 0), view.height - 1);
+    const red = (column: number, row: number) =>
+      view.pixels[3 * (Math.min(row, view.height - 1) * view.width + Math.min(column, view.width - 1))] ?? 0;
+    const [left, top] = [Math.floor(across), Math.floor(down)];
+    const upper = red(left, top) * (1 - across + left) + red(left + 1, top) * (across - left);
+    const lower = red(left, top + 1) * (1 - across + left) + red(left + 1, top + 1) * (across - left);
+    return upper * (1 - down + top) + lower * (down - top);
+  };
+  let furthest = 0;
+  map.data.forEach((value, at) => {
+    const expected = 0.7 * ((sums[at] ?? 0) / (weights[at] ?? 1)) + 0.3 * stretched(at % 1500, Math.floor(at / 1500));
+    furthest = Math.max(furthest, Math.abs(value - expected));
+  });
+  expect(furthest).toBeLessThanOrEqual(1);
 });
 
 it("stops before the next tile when the job is withdrawn", async () => {
