@@ -73,7 +73,9 @@ export async function tally(fault: string | null, account: FaultyAccount, ids: r
       complaints.push(`${id}: ${resource?.status ?? "no end"} ${resource?.error?.detail ?? ""}`);
     }
     if (ends.length > 1) duplicated++;
-    recovery = Math.max(recovery, Date.parse(resource?.ended_at ?? "") - lifted);
+    if (resource !== null && Date.parse(resource.created_at) <= lifted) {
+      recovery = Math.max(recovery, Date.parse(resource.ended_at ?? "") - lifted);
+    }
   });
   for (const until = Date.now() + patience; ; await new Promise((resolve) => setTimeout(resolve, 1_000))) {
     const [listed, announced] = [await listedEnds(account), await announcements(account)];
