@@ -5,7 +5,7 @@
 Titles: average precision of each, its mean over the titles with at least LEAST positives, beside the same for a
 predictor that knows the true domain and kind of a region and how often each title goes with them (counted on
 `--known`).
-Kinds: accuracy. `confirmed`: AUC. Reliability on odd samples, which the calibration has not seen.
+Kinds: accuracy. `confirmed`: AUC. Reliability of a calibration fitted on the other half of the samples.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 import torch
 
-from interpretation.train import Rows, load, logits, read
+from interpretation.train import Rows, calibrate, load, logits, read
 from interpretation.vocabulary import DOMAINS, KINDS, TITLES
 
 LEAST = 8  # positives of a title, or its average precision says nothing
@@ -87,12 +87,13 @@ def reliability(probability: np.ndarray, right: np.ndarray, bins: int = 10) -> l
 
 
 def thresholds(rows: Rows, artifacts: np.ndarray) -> dict[str, float]:
-    """For each title the probability from which saying it gives the best F1, at least .3: silence is cheap."""
+    """For each title the probability from which saying it gives the best F1, at least .4: silence is cheap. .5 where a
+    title is too rare to choose."""
     chosen = {}
     for t, title in enumerate(TITLES):
         positive = rows.titles[:, t].numpy() > 0
         best = (0.0, 0.5)
-        for level in np.arange(0.3, 0.75, 0.05):
+        for level in np.arange(0.4, 0.75, 0.05) if positive.sum() >= LEAST else ():
             said = artifacts[:, t] >= level
             f1 = 2 * (said & positive).sum() / max(1, said.sum() + positive.sum())
             best = max(best, (float(f1), float(level)))
@@ -102,32 +103,39 @@ def thresholds(rows: Rows, artifacts: np.ndarray) -> dict[str, float]:
 
 def measure(head: pathlib.Path, rows: Rows, known: Rows) -> dict:
     """Everything that is said of a head."""
-    heads, calibration, progress = load(head)
-    with torch.no_grad():
-        kind, artifacts, confirmed = (part.numpy() for part in calibration(*logits(heads, rows)))
+    heads, _, progress = load(head)
+    # Each half of the samples by a calibration that was fitted on the other; what only
+    # orders regions is read from the logits, whose order no calibration changes.
+    odd = rows.sample % 2 == 1
+    parts = [np.zeros((len(rows), len(KINDS))), np.zeros((len(rows), len(TITLES))), np.zeros(len(rows))]
+    for half in (odd, ~odd):
+        calibration = calibrate(heads, rows.part(~half))
+        with torch.no_grad():
+            for whole, part in zip(parts, calibration(*logits(heads, rows.part(half))), strict=True):
+                whole[half.numpy()] = part.numpy()
+    kind, artifacts, confirmed = parts
+    raw = [part.numpy() for part in logits(heads, rows)]
     table, origin, wanted = frequencies(known), rows.origin.numpy(), rows.kind.numpy()
     result: dict = {"training": progress}
     for name, code in (("true_masks", TRUE), ("predicted_masks", PREDICTED)):
         of = (origin == code) & (wanted >= 0)
-        result[name] = figures(rows.part(torch.from_numpy(of)), kind[of], artifacts[of], table)
+        result[name] = figures(rows.part(torch.from_numpy(of)), raw[0][of], raw[1][of], table)
         for d, domain in enumerate(DOMAINS):
             chosen = of & (rows.domain.numpy() == d)
-            one = figures(rows.part(torch.from_numpy(chosen)), kind[chosen], artifacts[chosen], table)
+            one = figures(rows.part(torch.from_numpy(chosen)), raw[0][chosen], raw[1][chosen], table)
             result[name][domain] = {key: value for key, value in one.items() if key != "by_title"}
     true = wanted >= 0
     found, real = origin == PREDICTED, rows.confirmed.numpy() > 0
     result["confirmed_auc"] = {
-        "all": round(auc(real, confirmed), 3),
-        "predicted": round(auc(real[found], confirmed[found]), 3),
+        "all": round(auc(real, raw[2]), 3),
+        "predicted": round(auc(real[found], raw[2][found]), 3),
     }
-    odd = rows.sample.numpy() % 2 == 1
     result["calibration"] = {
-        "kind": reliability(kind[odd & true].max(1), kind[odd & true].argmax(1) == wanted[odd & true]),
-        "artifacts": reliability(artifacts[odd & true].ravel(), rows.titles.numpy()[odd & true].ravel() > 0),
-        "confirmed": reliability(confirmed[odd], real[odd]),
+        "kind": reliability(kind[true].max(1), kind[true].argmax(1) == wanted[true]),
+        "artifacts": reliability(artifacts[true].ravel(), rows.titles.numpy()[true].ravel() > 0),
+        "confirmed": reliability(confirmed, real),
     }
-    even = torch.from_numpy(~odd & true)
-    result["thresholds"] = thresholds(rows.part(even), artifacts[even.numpy()])
+    result["thresholds"] = thresholds(rows.part(torch.from_numpy(true)), artifacts[true])
     confusion = np.zeros((len(KINDS), len(KINDS)), int)
     of = (origin == TRUE) & true
     np.add.at(confusion, (wanted[of], kind[of].argmax(1)), 1)
@@ -143,6 +151,7 @@ def show(result: dict) -> None:
         for domain in ("all", *DOMAINS):
             one = result[name] if domain == "all" else result[name][domain]
             cells = [one[key] for key in ("regions", "kind_accuracy", "titles_map", "frequency_map", "ratio")]
+            cells = cells if one["titles_map"] else [*cells[:2], "–", "–", "–"]  # too few of any title
             print(f"| {name.split('_')[0]} | {domain} | " + " | ".join(map(str, cells)) + " |")
     print("\n| title | regions | AP | by frequency |\n| --- | --- | --- | --- |")
     for title, one in result["true_masks"]["by_title"].items():

@@ -80,8 +80,8 @@ def test_copies_are_found_and_nothing_else_is(evidence):
     copied[20:84, 20:84] = pixels[100:164, 110:174]
     mirrored[20:84, 20:84] = pixels[100:164, 110:174][:, ::-1]
     names = {"agreeing": 2, "agreeing mirrored": 9}
-    assert agreeing(copied)[names["agreeing"]] > 0.9
-    assert agreeing(mirrored)[names["agreeing mirrored"]] > 0.9
+    assert agreeing(copied)[names["agreeing"]] > 0.7
+    assert agreeing(mirrored)[names["agreeing mirrored"]] > 0.7
     assert agreeing(pixels)[names["agreeing"]] < 0.3 and agreeing(pixels)[names["agreeing mirrored"]] < 0.3
 
 
