@@ -71,6 +71,15 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
       { x, y },
     );
 
+  /** How much of the canvas has the colours of the map: more red than blue, pixel by pixel. */
+  const redness = () =>
+    page.locator("canvas").evaluate((canvas: HTMLCanvasElement) => {
+      const pixels = canvas.getContext("2d")?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
+      let sum = 0;
+      for (let i = 0; i < pixels.length; i += 4) sum += Math.max(0, (pixels[i] ?? 0) - (pixels[i + 2] ?? 0));
+      return sum;
+    });
+
   /** The middle of a region as a part of the canvas. */
   const middleOf = (selector: string) =>
     page.evaluate((of) => {
@@ -137,10 +146,13 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     expect(bare).not.toBe(marked);
     await slide("strength", 1);
     expect(await colourAt(x, y)).not.toBe(marked);
+    const usual = await redness();
     await slide("threshold", 0.99);
-    const above = await colourAt(x, y);
+    expect(await redness()).toBeLessThan(usual);
+    await slide("threshold", 0.05);
+    expect(await redness()).toBeGreaterThan(usual);
     await slide("threshold", 0.5);
-    expect(await colourAt(x, y)).not.toBe(above);
+    expect(await redness()).toBe(usual);
     // Far from any region nothing is coloured, however strong.
     const plain = await colourAt(0.5, 0.95);
     await slide("strength", 0);
@@ -204,7 +216,7 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
 
   it("shares a link that another browser can open, and that dies when it is revoked", async () => {
     await page.getByRole("button", { name: "Share" }).click();
-    const link = await page.getByLabel("Link").inputValue();
+    const link = await page.getByRole("textbox", { name: "Link" }).inputValue();
     const other = await browser.newContext({ viewport: { width: 390, height: 844 } });
     other.setDefaultTimeout(patience);
     const guest = await open(other, new URL(link).hash.replace(/^/, "/"));

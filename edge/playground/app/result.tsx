@@ -63,7 +63,7 @@ export function Caveats({ analysis }: { analysis: Analysis }) {
         ))}
         {degraded.map(({ check, reason }) => (
           <li key={check}>
-            {sentence(check)} could not be checked: {reason}
+            {sentence(check)} was left out: {reason}
           </li>
         ))}
       </ul>
@@ -137,8 +137,8 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
         onFocus={() => onActive(id)}
         onBlur={() => onActive(null)}
         onClick={() => onLook(id)}
-        aria-label={`Look at region ${id}, ${position.absolute}, ${percent(score)}`}
       >
+        <span class="sr-only">{"Look at region "}</span>
         <span class="tag-id">{id}</span>
         <span class="region-title">
           {manipulation === null ? sentence(position.absolute) : sentence(manipulation)}

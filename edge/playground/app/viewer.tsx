@@ -321,10 +321,11 @@ export function Viewer(props: ViewerProps) {
         <button
           type="button"
           class="scale"
-          aria-label="Show at full resolution"
+          title="Show at full resolution"
           onClick={() => zoomBy(1 / devicePixelRatio / place.scale)}
         >
-          {Math.round(place.scale * devicePixelRatio * 100)} %
+          {percent(place.scale * devicePixelRatio)}
+          <span class="sr-only">, show at full resolution</span>
         </button>
         <button type="button" aria-label="Zoom in" onClick={() => zoomBy(stepFactor)}>
           <Icon name="plus" />
