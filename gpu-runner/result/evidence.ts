@@ -39,6 +39,10 @@ function compression({ header: { jpeg } }: DecodedImage): Item[] {
       summary: standard
         ? `The first quantization table is libjpeg's for quality ${jpeg.quality}, which most software writes when it saves.`
         : "The first quantization table is none of libjpeg's: cameras and some editors bring their own.",
+      meaning: standard
+        ? "The file was saved by ordinary software at least once; that says nothing about what is in it."
+        : "The table can tell where a file comes from; by itself it proves nothing.",
+      next_step: null,
       details: { quality: jpeg.quality, table: Array.from(jpeg.firstTable), progressive: jpeg.progressive },
     },
   ];
@@ -53,6 +57,8 @@ function method(image: DecodedImage, modality: Finding["modality"]): Item {
       modality === "fused"
         ? "The modal gate chose pixels and frequency traces together."
         : "The modal gate chose the pixels alone.",
+    meaning: "It says how the image was looked at, not what was found in it.",
+    next_step: null,
     details: { modality, jpeg_traces_available: image.jpeg },
   };
 }
@@ -65,6 +71,8 @@ function orientation({ orientation: tag }: DecodedImage): Item[] {
       family: "metadata",
       severity: "info",
       summary: `The file asks to be turned for display (EXIF orientation ${tag}); all coordinates are those of the displayed image.`,
+      meaning: "Cameras write such a tag whenever they are held upright; it is no sign of a manipulation.",
+      next_step: null,
       details: { orientation: tag },
     },
   ];
@@ -78,6 +86,8 @@ function origin({ camera, software, taken, modified }: Metadata): Item[] {
       family: "metadata",
       severity: "info",
       summary: `The metadata names ${camera} as the camera; metadata can be copied and changed.`,
+      meaning: "It speaks for a file as a camera wrote it, as far as its metadata can be trusted.",
+      next_step: null,
       details: { camera, taken },
     });
   }
@@ -87,6 +97,8 @@ function origin({ camera, software, taken, modified }: Metadata): Item[] {
       family: "metadata",
       severity: "low",
       summary: `The file was last written by ${software}, a program that edits images; that alone does not mean its content was changed.`,
+      meaning: "The pixels may have been changed, or only cropped, turned or saved.",
+      next_step: "Ask for the file as the camera wrote it.",
       details: { software, modified },
     });
   }
@@ -97,6 +109,8 @@ function origin({ camera, software, taken, modified }: Metadata): Item[] {
       family: "metadata",
       severity: "low",
       summary: `By its metadata the photograph was taken at ${taken} and the file changed at ${modified}.`,
+      meaning: "Something wrote the file after the photograph was taken; it may have changed no pixel.",
+      next_step: "Ask for the file as the camera wrote it.",
       details: { taken, modified },
     });
   }
