@@ -27,7 +27,7 @@ export const analysisOptions = z
       .array(z.enum(outputNames))
       .min(1)
       .max(outputNames.length)
-      .default([...outputNames]),
+      .default(["probability", "mask", "overlay", "report"]),
     interpretation: z.enum(["none", "builtin", "vlm"]).default("builtin").meta({
       description:
         "Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`.",
