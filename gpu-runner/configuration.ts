@@ -40,6 +40,12 @@ const schema = z.object({
     .default(512 * 1024 * 1024),
   /** Seconds in which running jobs may end after SIGTERM. */
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
+  /** A vision-language model that describes regions for whom asks for it: base address of an OpenAI-compatible API. */
+  INTERPRETER_URL: z.url({ protocol: /^https?$/ }).optional(),
+  INTERPRETER_MODEL: z.string().min(1).optional(),
+  INTERPRETER_KEY: z.string().min(1).optional(),
+  /** Seconds after which the built-in words are given instead. */
+  INTERPRETER_SECONDS: z.coerce.number().min(1).max(600).default(30),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
@@ -60,6 +66,9 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   const parsed = schema.safeParse(given);
   if (!parsed.success) {
     throw new StartError(parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`).join("; "));
+  }
+  if ((parsed.data.INTERPRETER_URL === undefined) !== (parsed.data.INTERPRETER_MODEL === undefined)) {
+    throw new StartError("INTERPRETER_URL and INTERPRETER_MODEL are needed together");
   }
   const { PROVIDER, MAX_BATCH, IMAGE_THREADS } = parsed.data;
   const cuda = PROVIDER === "cuda";

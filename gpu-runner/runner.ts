@@ -7,9 +7,11 @@ import { type Configuration, StartError } from "./configuration.ts";
 import { createApplication } from "./http/application.ts";
 import type { InferRoom } from "./http/infer.ts";
 import { InferenceProcess } from "./inference/process.ts";
+import { languageModelOf } from "./interpretation/language-model.ts";
 import { Admission } from "./jobs/admission.ts";
 import { Budget } from "./jobs/budget.ts";
 import { loadRelease } from "./release.ts";
+import { ReportMaker } from "./report/report-maker.ts";
 import { deviceMemory, residentMemory } from "./telemetry/memory.ts";
 import { Telemetry } from "./telemetry/metrics.ts";
 import { Tracing } from "./telemetry/tracing.ts";
@@ -55,6 +57,8 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     manifest,
     provider: configuration.PROVIDER,
     inference,
+    languageModel: languageModelOf(configuration),
+    reports: new ReportMaker(),
     admission: new Admission(configuration.MAX_QUEUED_PIXELS),
     bytes: new Budget(configuration.MAX_QUEUED_BYTES),
     maxPixels: configuration.MAX_PIXELS,
@@ -101,6 +105,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       await ended;
       clearTimeout(patience);
       await new Promise((resolve) => server.close(resolve));
+      await room.reports.stop();
       await inference.stop();
       // A collector that does not answer must not hold up the end.
       await room.tracing.shutdown().catch((error: unknown) => log.warn({ err: error }, "spans were lost"));

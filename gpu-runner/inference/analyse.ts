@@ -4,13 +4,12 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
 import { encodeGrey, type GreyMap, greyImage, maskOf } from "../image/encode.ts";
 import { displayedSize, orient } from "../image/orientation.ts";
+import { examine } from "../evidence/evidence.ts";
 import type { Interpreter } from "../interpretation/contract.ts";
 import { interpretRegions } from "../interpretation/interpret.ts";
 import { promptPictures } from "../interpretation/prompt-pictures.ts";
 import { reportPictures } from "../report/pictures.ts";
-import { gatherEvidence } from "../result/evidence.ts";
 import { explain } from "../result/explanation.ts";
-import { inputCaveats } from "../result/input-quality.ts";
 import { drawOverlay } from "../result/overlay.ts";
 import { findRegions } from "../result/regions.ts";
 import { imageScore, verdictOf } from "../result/score.ts";
@@ -92,7 +91,9 @@ export async function analyse(
       else files.overlay = await overlay();
     }
     const pictures: Pictures = {
-      report: job.pictures.report ? await reportPictures(image, image.orientation, await overlay()) : null,
+      report: job.pictures.report
+        ? await reportPictures(image, image.orientation, map, await overlay(), regions)
+        : null,
       prompt: job.pictures.prompt ? await promptPictures(image, image.orientation, map, regions) : null,
     };
     const score = imageScore(manifest.score, {

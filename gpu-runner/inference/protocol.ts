@@ -47,11 +47,16 @@ export type Command = z.infer<typeof command>;
 
 /** Compressed pictures that are not outputs themselves. */
 export const pictures = z.object({
-  report: z.object({ image: file, overlay: file }).nullable(),
+  report: z
+    .object({ image: file, overlay: file, crops: z.array(z.object({ id: z.string(), picture: file })) })
+    .nullable(),
   prompt: z
     .object({
       image: file,
-      regions: z.array(z.object({ id: z.string(), reference: file, closeUp: file, closeUpReference: file })),
+      reference: file,
+      width: z.int(),
+      height: z.int(),
+      boxes: z.array(z.object({ id: z.string(), left: z.int(), top: z.int(), right: z.int(), bottom: z.int() })),
     })
     .nullable(),
 });

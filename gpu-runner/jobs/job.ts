@@ -7,7 +7,9 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { readHeader, refuseUnanalysable } from "../image/header.ts";
 import type { InferenceProcess } from "../inference/process.ts";
 import { type PixelOutput, pixelOutput } from "../inference/protocol.ts";
-import { writeReport } from "../result/report.ts";
+import { describeByLanguageModel, type LanguageModel } from "../interpretation/language-model.ts";
+import { encodeRecord, recordOf } from "../report/record.ts";
+import type { ReportMaker } from "../report/report-maker.ts";
 import { download } from "../storage/download.ts";
 import { upload } from "../storage/upload.ts";
 import type { Telemetry } from "../telemetry/metrics.ts";
@@ -19,6 +21,9 @@ export interface JobRoom {
   readonly manifest: ReleaseManifest;
   readonly provider: Finding["model"]["provider"];
   readonly inference: InferenceProcess;
+  /** Describes regions for whom asks for it; null where none is configured. */
+  readonly languageModel: LanguageModel | null;
+  readonly reports: ReportMaker;
   /** Of all jobs that are queued or being analysed. */
   readonly admission: Admission;
   readonly maxPixels: number;
@@ -66,18 +71,27 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
       const parsed = pixelOutput.safeParse(name);
       return parsed.success ? [parsed.data] : [];
     });
-    const { finding, files, queuedFor } = await room.inference.analyse(
+    const wanted = { html: "report_html" in request.outputs, pdf: "report_pdf" in request.outputs };
+    const byLanguageModel = request.options.interpretation === "vlm";
+    const { finding, files, pictures, queuedFor } = await room.inference.analyse(
       {
         bytes,
         pixels,
         sha256: request.sha256,
         outputs,
-        pictures: { report: false, prompt: false },
+        pictures: { report: wanted.html || wanted.pdf, prompt: byLanguageModel },
         options: request.options,
       },
       { signal, onStage: watch.onStage },
     );
     analysed = true;
+    let described = finding;
+    if (byLanguageModel) {
+      watch.onStage("interpretation", null);
+      const asked = stopwatch();
+      described = await describeByLanguageModel(finding, pictures.prompt, room.languageModel, signal);
+      described.timings["language_model"] = asked();
+    }
 
     watch.onStage("upload", null);
     const uploaded = stopwatch();
@@ -94,14 +108,28 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     await Promise.all(outputs.map((name) => (files[name] === undefined ? undefined : store(name, files[name]))));
     const { name, version, release, precision } = room.manifest;
     const whole: Finding = {
-      ...finding,
+      ...described,
       model: { name, version, release, precision, provider: room.provider },
-      timings: { download: downloadTime, queue: Math.round(queuedFor), ...finding.timings },
+      timings: { download: downloadTime, queue: Math.round(queuedFor), ...described.timings },
     };
-    if (request.outputs.report !== undefined) {
-      const { job_id: analysis, attempt, options } = request;
-      const { manifest } = room;
-      await store("report", writeReport({ analysis, attempt, finding: whole, options, manifest, files: stored }));
+    const record = recordOf({
+      analysis: request.job_id,
+      attempt: request.attempt,
+      finding: whole,
+      options: request.options,
+      manifest: room.manifest,
+      languageModel: room.languageModel?.model ?? null,
+      files: { ...stored },
+      now: new Date(),
+    });
+    await store("report", encodeRecord(record));
+    if (pictures.report !== null) {
+      watch.onStage("report", null);
+      const laidOut = stopwatch();
+      const reports = await room.reports.make({ record, pictures: pictures.report, ...wanted });
+      whole.timings["report"] = laidOut();
+      if (reports.html !== null) await store("report_html", reports.html);
+      if (reports.pdf !== null) await store("report_pdf", reports.pdf);
     }
     whole.timings["upload"] = uploaded();
     whole.timings["total"] = Math.round(performance.now() - start);

@@ -48,8 +48,8 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
 
 /** Outlines and ids as SVG: white on a dark edge, to be seen on any image. */
 function outlines(regions: readonly Region[], lowest: number, width: number, height: number, scale: number): string {
-  const stroke = Math.max(1, Math.max(width, height) / 700);
-  const size = Math.max(8, Math.max(width, height) / 65);
+  const stroke = Math.max(1, Math.max(width, height) / 500);
+  const size = Math.max(8, Math.max(width, height) / 42);
   const drawn = regions.map(({ polygon, id }) => {
     const points = polygon.map(([x, y]) => `${(x * scale).toFixed(1)},${(y * scale).toFixed(1)}`).join(" ");
     const labelWidth = id.length * size * 0.8;

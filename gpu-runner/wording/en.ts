@@ -151,6 +151,14 @@ export const english: Wording = {
   },
   besides: (summary) => `Besides the pixels: ${summary}`,
   caveat: ({ summary }) => `Bear in mind: ${summary}`,
+  seen({ content, relative, kind, reasons }) {
+    const end = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
+    return [
+      end(relative === null ? content : `${content.replace(/\.$/, "")}; ${relative}`),
+      ...(kind === null ? [] : [`Looks like ${kinds[kind]}.`]),
+      ...reasons.map(end),
+    ].join(" ");
+  },
   quoted: (model, sentences) => `In the words of the language model ${model}: “${sentences}”`,
   report: {
     title: "Image analysis report",
@@ -218,7 +226,10 @@ export const english: Wording = {
       "Reasons are what a model saw in the region compared with what lies around it. They point at places to look at; they are no proof by themselves.",
       "What an image shows, where it comes from and whether its caption is true cannot be told from its pixels. Compare with the original file and its source wherever they can be had.",
     ],
-    notInterpreted: "not interpreted",
+    notInterpreted: "not assessed",
+    noKind: "kind not told",
+    kind: (kind, certainty) => (certainty === null ? `looks like ${kind}` : `${adverbs[certainty]} ${kind}`),
+    areaOf: (share) => `${share} of the image`,
     footer: "All times are UTC.",
     verdictThresholds: (clear, tampered) =>
       `tampering from ${percent(tampered)}, nothing detected up to ${percent(clear)}, inconclusive between`,

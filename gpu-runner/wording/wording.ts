@@ -47,6 +47,13 @@ export interface Wording {
   /** What a check beside the pixels found; `summary` is the check's own sentence. */
   besides(summary: string): string;
   caveat(caveat: InputQuality): string;
+  /** What a language model saw in a region; `content`, `relative` and `reasons` are its own words. */
+  seen(region: {
+    readonly content: string;
+    readonly relative: string | null;
+    readonly kind: ManipulationKind | null;
+    readonly reasons: readonly string[];
+  }): string;
   /** Marks sentences that a language model wrote about a region. */
   quoted(model: string, sentences: string): string;
   readonly report: ReportWords;
@@ -120,6 +127,10 @@ export interface ReportWords {
   /** What a reader must know about any report. */
   readonly reading: readonly string[];
   readonly notInterpreted: string;
+  /** Where no kind is likely enough to be named. */
+  readonly noKind: string;
+  kind(kind: string, certainty: Certainty | null): string;
+  areaOf(share: string): string;
   readonly footer: string;
   verdictThresholds(clear: number, tampered: number): string;
   moreRegions(count: number): string;
