@@ -67,8 +67,6 @@ export async function pdfReport(content: ReportContent, pictures: ReportPictures
       ],
       margin: [side, 18, side, 0],
     }),
-    // No heading stands alone at a page's end.
-    pageBreakBefore: (node, nodes) => node.headlineLevel === 1 && nodes.getFollowingNodesOnPage().length === 0,
     content: [
       {
         columns: [
@@ -150,7 +148,7 @@ const ruled = {
 };
 
 function heading(text: string): Content {
-  return { text, style: "heading", headlineLevel: 1 };
+  return { text, style: "heading" };
 }
 
 function dataUrl(jpeg: Uint8Array): string {
