@@ -20,7 +20,10 @@ export interface EvidenceDetails {
   editing_history: { programs: string[]; actions: string[]; derived_from: string | null };
   photoshop_blocks: { blocks: string[] };
   modified_after_capture: { taken: string; modified: string };
-  dates_contradict: { reason: "captured_after_modified" | "in_the_future" | "gps_differs"; dates: Record<string, string> };
+  dates_contradict: {
+    reason: "captured_after_modified" | "in_the_future" | "gps_differs";
+    dates: Record<string, string>;
+  };
   size_differs_from_metadata: { recorded: [number, number]; stored: [number, number] };
   thumbnail_differs: { correlation: number; largest_difference: number; place: string; size: [number, number] };
   thumbnail_agrees: { correlation: number; largest_difference: number };
@@ -62,12 +65,25 @@ export interface EvidenceDetails {
   };
   content_credentials_elsewhere: { address: string };
 
-  copied_region: { region: string; source: Corners; target: Corners; similarity: number; scale: number; rotation: number };
+  copied_region: {
+    region: string;
+    source: Corners;
+    target: Corners;
+    similarity: number;
+    scale: number;
+    rotation: number;
+  };
   similar_places: { first: Corners; second: Corners; similarity: number; scale: number; rotation: number };
   no_copy_found: { keypoints: number; examined_pixels: number };
 
   resampled_image: { frequency: number; strength: number; axis: "horizontal" | "vertical"; factors: number[] };
-  resampled_region: { region: string; frequency: number; strength: number; axis: "horizontal" | "vertical"; factors: number[] };
+  resampled_region: {
+    region: string;
+    frequency: number;
+    strength: number;
+    axis: "horizontal" | "vertical";
+    factors: number[];
+  };
   no_resampling_found: { strength: number; examined_pixels: number };
 }
 export type EvidenceCode = keyof EvidenceDetails;
@@ -144,7 +160,7 @@ export type Degradation =
 export interface CaveatFacts {
   small: { shorter: number };
   too_small: { shorter: number };
-  not_jpeg: { format: string };
+  not_jpeg: { format: Finding["image"]["format"] };
   heavily_compressed: { quality: number };
   extremely_compressed: { quality: number };
   resized: { factors: readonly number[] };

@@ -54,7 +54,12 @@ export function blockCoefficients(plane: Plane, offset: readonly [x: number, y: 
 }
 
 /** Blocks whose centre a mask of the plane marks with `value`. */
-export function blocksWhere({ columns, rows, offset }: BlockCoefficients, mask: Uint8Array, width: number, value: 0 | 1) {
+export function blocksWhere(
+  { columns, rows, offset }: BlockCoefficients,
+  mask: Uint8Array,
+  width: number,
+  value: 0 | 1,
+) {
   const blocks: number[] = [];
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {

@@ -84,7 +84,11 @@ export function findGhost(
   for (let phase = present ? 1 : 0; phase < 64; phase++) {
     const offset = [phase & 7, phase >> 3] as const;
     const coefficients = sparseCoefficients(plane, offset, choose);
-    const found = strongestOf(coefficients, Int32Array.from({ length: coefficients.columns }, (_, i) => i), below);
+    const found = strongestOf(
+      coefficients,
+      Int32Array.from({ length: coefficients.columns }, (_, i) => i),
+      below,
+    );
     if (found !== null && (best === null || found.depth > best.depth)) best = { ...found, offset };
   }
   return best;

@@ -46,7 +46,7 @@ export function examineHistory({ plane, jpeg, regions }: HistoryInput): ImageHis
   const { width, height } = plane;
   const masks = regions.slice(0, mostRegions).map(({ polygon }) => rasterize(polygon, width, height));
   const anyRegion = new Uint8Array(width * height);
-  for (const mask of masks) mask.forEach((value, i) => value === 1 && anyRegion.fill(1, i, i + 1));
+  for (const mask of masks) for (let i = 0; i < mask.length; i++) if (mask[i] === 1) anyRegion[i] = 1;
   const outsideOf = (coefficients: BlockCoefficients) => blocksWhere(coefficients, anyRegion, width, 0);
   const aligned = blockCoefficients(plane, [0, 0]);
   const shifted = blockCoefficients(plane, [4, 4]);
@@ -100,7 +100,10 @@ export function compressionDiffers({ double }: RegionHistory): boolean {
 }
 
 /** A ghost on one side that is not on the other. */
-export function ghostDiffers({ ghost, missing }: RegionHistory): { ghost: Ghost; other: number; inside: boolean } | null {
+export function ghostDiffers({
+  ghost,
+  missing,
+}: RegionHistory): { ghost: Ghost; other: number; inside: boolean } | null {
   if (ghost !== null && ghost.inside.depth >= believedDepth && ghost.outside <= missingDepth) {
     return { ghost: ghost.inside, other: ghost.outside, inside: true };
   }

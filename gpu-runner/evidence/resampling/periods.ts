@@ -92,8 +92,12 @@ export function strongestPeriod(plane: Plane, axis: Period["axis"], inside: Uint
   return best;
 }
 
-/** Factors of enlargement up to 4, and of reduction down to .5, that leave a line at this frequency. */
+/**
+ * Factors from .5 to 4 that leave a line at this frequency: by the period of the interpolation itself, or by that of the
+ * 8×8 blocks which the picture had before.
+ */
 export function factorsOf(frequency: number): number[] {
-  const factors = [1 / frequency, 1 / (1 - frequency), 1 / (1 + frequency)];
-  return factors.filter((factor) => factor >= 0.5 && factor <= 4).map((factor) => Math.round(factor * 100) / 100);
+  const factors = [1 / frequency, 1 / (1 - frequency), 1 / (1 + frequency), 1 / (8 * frequency)];
+  const rounded = factors.map((factor) => Math.round(factor * 100) / 100);
+  return [...new Set(rounded.filter((factor) => factor >= 0.5 && factor <= 4))];
 }
