@@ -68,7 +68,15 @@ describe("an analysis", () => {
   it("goes through its stages and leaves its files where it was told to", async () => {
     const { job, status, lines, result } = await caller.analyse(photo);
     expect(status).toBe(200);
-    expect(stagesOf(lines)).toEqual(["download", "queued", "decode", "inference", "encode", "upload"]);
+    expect(stagesOf(lines)).toEqual([
+      "download",
+      "queued",
+      "decode",
+      "inference",
+      "interpretation",
+      "encode",
+      "upload",
+    ]);
     expect(result?.finding.model).toMatchObject({ name: "omni-iml", release: runner.release, provider: "cpu" });
     for (const [name, file] of Object.entries(result?.files ?? {})) {
       const object = storage.objects.get(`/${job}/${name}`) ?? Buffer.alloc(0);
@@ -87,7 +95,16 @@ describe("an analysis", () => {
       files: { mask: { sha256: result?.files.mask?.sha256 } },
     });
     const timings = Object.keys(result?.finding.timings ?? {});
-    expect(timings).toEqual(["download", "queue", "decode", "inference", "encode", "upload", "total"]);
+    expect(timings).toEqual([
+      "download",
+      "queue",
+      "decode",
+      "inference",
+      "interpretation",
+      "encode",
+      "upload",
+      "total",
+    ]);
   });
 
   it("makes only the files that are wanted", async () => {
