@@ -67,6 +67,7 @@ export function drawPlot({ title, xTitle, yTitle, logarithmicX, lines }: Plot): 
     }),
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<title>${title}</title>
 ${parts.join("\n")}
 </svg>
 `;

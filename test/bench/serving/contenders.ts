@@ -60,7 +60,10 @@ interface PythonServer {
   /** A path that answers once the model is loaded. */
   readonly health: string;
   /** How the server is sent an image. */
-  body(image: Uint8Array<ArrayBuffer>): { readonly body: NonNullable<RequestInit["body"]>; readonly type: string | null };
+  body(image: Uint8Array<ArrayBuffer>): {
+    readonly body: NonNullable<RequestInit["body"]>;
+    readonly type: string | null;
+  };
 }
 
 const pythonServers: readonly PythonServer[] = [
