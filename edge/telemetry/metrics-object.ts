@@ -1,7 +1,7 @@
 /** The sums of all isolates, for `GET /metrics`. */
 import { DurableObject } from "cloudflare:workers";
 import type { Environment } from "../environment.ts";
-import { families } from "./metrics.ts";
+import { families } from "./families.ts";
 
 const schema = "CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, value REAL NOT NULL)";
 

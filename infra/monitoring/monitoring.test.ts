@@ -5,7 +5,7 @@ import { parser } from "@prometheus-io/lezer-promql";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { z } from "zod";
-import { families } from "../../edge/telemetry/metrics.ts";
+import { families } from "../../edge/telemetry/families.ts";
 import { Telemetry } from "../../gpu-runner/telemetry/metrics.ts";
 import { repository } from "../local/stack.ts";
 
