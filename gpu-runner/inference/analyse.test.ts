@@ -86,7 +86,7 @@ describe("interpretation", () => {
     doubled.forEach((value, i) => {
       expect(Math.abs(value - (image[i] ?? 0))).toBeLessThanOrEqual(2);
     });
-    expect(Math.max(...reference)).toBeGreaterThan(128);
+    expect(reference.some((value) => value > 128)).toBe(true);
   });
 
   it("that fails is named, and the analysis goes on without it", async () => {

@@ -60,6 +60,11 @@ export async function analyse(
   );
   const threshold = job.options.threshold ?? manifest.thresholds.pixel;
   const map = await displayed(localisation.map, image);
+  const score = imageScore(manifest.score, {
+    map,
+    networkScores: localisation.networkScores,
+    pixelThreshold: manifest.thresholds.pixel,
+  });
   const degraded: PixelFinding["degraded_checks"] = [];
   const regions = await stage("interpretation", async () => {
     const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
@@ -69,7 +74,7 @@ export async function analyse(
       return found;
     }
     try {
-      const located = { image, map: localisation.map, threshold, domain: localisation.domain };
+      const located = { image, map: localisation.map, threshold, domain: localisation.domain, score };
       const means = { manifest: manifest.interpretation, interpreter, wording: english };
       return await interpretRegions(found, located, means);
     } catch (error) {
@@ -97,11 +102,6 @@ export async function analyse(
         : null,
       prompt: job.pictures.prompt ? await promptPictures(image, image.orientation, map, regions) : null,
     };
-    const score = imageScore(manifest.score, {
-      map,
-      networkScores: localisation.networkScores,
-      pixelThreshold: manifest.thresholds.pixel,
-    });
     const facts = factsOf(image, job);
     const { evidence, fromCamera, degraded: failed } = await gatherEvidence(image, localisation.modality);
     const judged = {

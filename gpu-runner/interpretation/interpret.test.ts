@@ -25,6 +25,7 @@ async function interpret(
   sides: readonly number[],
   changes: Partial<InterpretationManifest> = {},
   domain = [0.9, 0.1, 0, 0],
+  score = 1,
 ) {
   const [width, height] = [1200, 300];
   const bytes = await sharp({ create: { width, height, channels: 3, background: "#808080" } })
@@ -37,7 +38,7 @@ async function interpret(
     left += side + 10;
   }
   const regions = findRegions(map, 0.5, 0);
-  const located = { image: await decodeImage(bytes, 1e6), map, threshold: 0.5, domain };
+  const located = { image: await decodeImage(bytes, 1e6), map, threshold: 0.5, domain, score };
   return interpretRegions(regions, located, {
     manifest: { ...standInManifest, ...changes },
     interpreter,
@@ -77,6 +78,13 @@ describe("interpretation", () => {
     const [region] = await interpret([120], { thresholds: { ...standInManifest.thresholds, confirmed: 0.6 } });
     expect(region).toMatchObject({ manipulation: null, artifacts: [] });
     expect(region?.interpretation?.reasons).toEqual([]);
+  });
+
+  it("is never surer of a region than the score is of the image", async () => {
+    const [region] = await interpret([120], {}, undefined, 0.42);
+    expect(region?.interpretation).toMatchObject({ true_region: 0.42, certainty: "uncertain" });
+    const [clear] = await interpret([120], {}, undefined, 0.2);
+    expect(clear).toMatchObject({ manipulation: null, artifacts: [], interpretation: { certainty: "unlikely" } });
   });
 
   it("says nothing of the kind where no kind is likely enough", async () => {

@@ -18,6 +18,8 @@ export interface Located {
   readonly threshold: number;
   /** Probability of each domain, in the order of `domains`. */
   readonly domain: readonly number[];
+  /** Probability that anything in the image was manipulated. */
+  readonly score: number;
 }
 
 /** The regions, those that were looked at with what was found; the rest as they were. */
@@ -32,7 +34,7 @@ export async function interpretRegions(
   const readingOf = new Map(chosen.map(({ id }, i) => [id, readings[i]]));
   return regions.map((region) => {
     const reading = readingOf.get(region.id);
-    return reading === undefined ? region : interpreted(region, reading, manifest, wording);
+    return reading === undefined ? region : interpreted(region, reading, located.score, manifest, wording);
   });
 }
 
@@ -58,12 +60,19 @@ async function show(regions: readonly Region[], { image, map, threshold, domain 
   return { count: regions.length, facts, ...(await viewsOf(image, maskOf(map, threshold), stored)) };
 }
 
-function interpreted(region: Region, reading: Reading, manifest: InterpretationManifest, wording: Wording): Region {
+function interpreted(
+  region: Region,
+  reading: Reading,
+  score: number,
+  manifest: InterpretationManifest,
+  wording: Wording,
+): Region {
   const { thresholds, calibration } = manifest;
-  const true_region = calibrated(reading.confirmed, calibration.confirmed);
+  // A manipulated region makes a manipulated image, so it cannot be the more probable of the two.
+  const true_region = Math.min(calibrated(reading.confirmed, calibration.confirmed), score);
   const certainty = certaintyOf(true_region);
   // Of what is more likely a false alarm nothing is said: there is no manipulation to be of a kind.
-  const confirmed = reading.confirmed >= thresholds.confirmed;
+  const confirmed = reading.confirmed >= thresholds.confirmed && certainty !== "unlikely";
   const kind = confirmed ? kindOf(reading, manifest) : null;
   const reasons = confirmed
     ? manifest.artifacts

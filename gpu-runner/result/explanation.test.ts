@@ -109,13 +109,20 @@ describe("the explanation", () => {
     );
   });
 
+  it("has one voice where the image is suspicious and none of its regions is confirmed", () => {
+    const regions = base.regions.map((region) => interpretedAt(region, 0.1));
+    expect(explain({ ...base, regions })).toMatch(
+      /^The image as a whole was almost certainly manipulated \(score 97 %\), but where could not be confirmed: seen by itself, each of the regions that react is more likely a false alarm \(r1 at the upper left \(12 % of the image\) and r2 .*\)\. It was judged/,
+    );
+    expect(explain({ ...base, regions: regions.slice(0, 1), verdict: "inconclusive", score: 0.5 })).toMatch(
+      /^The analysis is inconclusive \(score 50 %\): seen by itself, the one region that reacts is more likely a false alarm/,
+    );
+  });
+
   it("does not make a case of what is taken for a false alarm, or of an image that is not suspicious", () => {
     const regions = base.regions.map((region, i) => interpretedAt(region, i === 0 ? 0.9 : 0.1));
     expect(explain({ ...base, regions })).not.toContain("r2 ");
-    expect(explain({ ...base, regions })).toContain("One further region is listed.");
-    expect(explain({ ...base, regions: base.regions.map((region) => interpretedAt(region, 0.1)) })).toContain(
-      "r1 (at the upper left; 12 % of the image) is more likely a false alarm than a manipulation.",
-    );
+    expect(explain({ ...base, regions })).toContain("One further region is probably a false alarm.");
     const clear = explain({ ...base, regions, verdict: "no_tampering_detected", score: 0.2 });
     expect(clear).not.toContain("very likely manipulated");
     expect(clear).toContain("r1 at the upper left (12 % of the image)");

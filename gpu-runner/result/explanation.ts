@@ -22,9 +22,10 @@ export function explain(
   const { verdict, score, regions, input_quality, evidence } = finding;
   const interpreted = regions.filter(hasInterpretation);
   // Where the image as a whole is not suspicious, single places are named without a case being made of them.
-  const describing = verdict !== "no_tampering_detected" && interpreted.length > 0;
+  const doubted = interpreted.length > 0 && interpreted.every(isDoubted);
+  const describing = verdict !== "no_tampering_detected" && interpreted.length > 0 && !doubted;
   const sentences = [
-    wording.verdict({ verdict, score, certainty: certaintyOf(score), regions, listed: !describing }),
+    wording.verdict({ verdict, score, certainty: certaintyOf(score), regions, listed: !describing, doubted }),
     ...(describing ? describe(interpreted, regions.length, wording, languageModel) : []),
     ...weighty(evidence).map(({ summary }) => wording.besides(summary)),
     wording.grounds(finding),
@@ -39,7 +40,12 @@ function hasInterpretation(region: Region): region is Interpreted {
   return region.interpretation !== null;
 }
 
-/** The surest regions first: a reader looks at those. Regions taken for false alarms are counted with the rest. */
+/** Whether it is taken for a false alarm. */
+function isDoubted({ interpretation }: Interpreted): boolean {
+  return interpretation.certainty === "unlikely";
+}
+
+/** The surest regions first: a reader looks at those. Regions taken for false alarms are counted. */
 function describe(
   interpreted: readonly Interpreted[],
   all: number,
@@ -48,8 +54,7 @@ function describe(
 ): string[] {
   const sure = ({ interpretation }: Interpreted) => interpretation.true_region ?? 0.5;
   const byCertainty = [...interpreted].sort((a, b) => sure(b) - sure(a));
-  const likely = byCertainty.filter(({ interpretation }) => interpretation.certainty !== "unlikely");
-  const shown = (likely.length > 0 ? likely : byCertainty).slice(0, described);
+  const shown = byCertainty.filter((region) => !isDoubted(region)).slice(0, described);
   const sentences = shown.map((region) => {
     const { source, description, certainty } = region.interpretation;
     if (source === "builtin" || languageModel === undefined) return description;
@@ -57,8 +62,11 @@ function describe(
     const known = wording.region({ ...region, certainty, kind: null, artifacts: [] });
     return `${known} ${wording.quoted(languageModel, description)}`;
   });
-  const rest = all - shown.length;
-  return rest > 0 ? [...sentences, wording.furtherRegions(rest)] : sentences;
+  const doubted = interpreted.filter(isDoubted).length;
+  const rest = all - shown.length - doubted;
+  if (rest > 0) sentences.push(wording.furtherRegions(rest));
+  if (doubted > 0) sentences.push(wording.falseAlarms(doubted));
+  return sentences;
 }
 
 /** What the other checks found that speaks for a manipulation. */

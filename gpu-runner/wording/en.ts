@@ -93,14 +93,21 @@ function region(shown: WordedRegion): string {
     certainty === "uncertain"
       ? [`${subject} may have been manipulated or may be a false alarm.`]
       : [`${subject} was ${adverbs[certainty]} manipulated.`];
-  if (kind !== null) sentences.push(`It is ${adverbs[kind.certainty]} ${kinds[kind.name]}.`);
+  if (kind !== null) {
+    const subject = certainty === "uncertain" ? "If it was, it" : "It";
+    sentences.push(`${subject} is ${adverbs[kind.certainty]} ${kinds[kind.name]}.`);
+  }
   if (shown.artifacts.length > 0) {
     sentences.push(sentence(list(shown.artifacts.map((title) => artifacts[title]))));
   }
   return [...sentences, ...reading].join(" ");
 }
 
-const verdict: Wording["verdict"] = ({ verdict: said, score, certainty, regions, listed: naming }) => {
+function each({ length }: readonly Region[]): string {
+  return length === 1 ? "the one region that reacts is" : "each of the regions that react is";
+}
+
+const verdict: Wording["verdict"] = ({ verdict: said, score, certainty, regions, listed: naming, doubted }) => {
   const shown = percent(score);
   const named = naming ? listRegions(regions) : "";
   const found = regions.length > 0;
@@ -109,9 +116,15 @@ const verdict: Wording["verdict"] = ({ verdict: said, score, certainty, regions,
       if (!found) {
         return `The image was ${adverbs[certainty]} manipulated (score ${shown}), but no single region stands out from the rest.`;
       }
+      if (doubted) {
+        return `The image as a whole was ${adverbs[certainty]} manipulated (score ${shown}), but where could not be confirmed: seen by itself, ${each(regions)} more likely a false alarm (${named}).`;
+      }
       return `The image was ${adverbs[certainty]} manipulated (score ${shown})${naming ? `: ${named}` : ""}.`;
     case "inconclusive":
       if (!found) return `The analysis is inconclusive (score ${shown}), and no region stands out.`;
+      if (doubted) {
+        return `The analysis is inconclusive (score ${shown}): seen by itself, ${each(regions)} more likely a false alarm (${named}), but the image as a whole is not clear of suspicion.`;
+      }
       return `The analysis is inconclusive (score ${shown}): what reacts may come from manipulation or from ordinary processing.${naming ? ` Look at ${named}.` : ""}`;
     case "no_tampering_detected":
       return found
@@ -141,6 +154,10 @@ export const english: Wording = {
   place,
   region,
   verdict,
+  falseAlarms: (count) =>
+    count === 1
+      ? "One further region is probably a false alarm."
+      : `${count} further regions are probably false alarms.`,
   furtherRegions: (count) => (count === 1 ? "One further region is listed." : `${count} further regions are listed.`),
   grounds({ domain, modality, image }) {
     // Outside a JPEG there are frequencies too, but not those of its compression.
@@ -228,6 +245,7 @@ export const english: Wording = {
     ],
     notInterpreted: "not assessed",
     noKind: "kind not told",
+    noReasons: "none that stands out enough to be named",
     kind: (kind, certainty) => (certainty === null ? `looks like ${kind}` : `${adverbs[certainty]} ${kind}`),
     areaOf: (share) => `${share} of the image`,
     footer: "All times are UTC.",

@@ -32,16 +32,19 @@ export interface Wording {
   place(region: Pick<Region, "position">): string;
   /** What is said of one region; whole sentences. */
   region(region: WordedRegion): string;
-  /** The verdict, with the regions named where `listed`. */
+  /** The verdict, with the regions named where `listed`; `doubted`: a closer look takes every one for a false alarm. */
   verdict(finding: {
     readonly verdict: Finding["verdict"];
     readonly score: number;
     readonly certainty: Certainty;
     readonly regions: readonly Region[];
     readonly listed: boolean;
+    readonly doubted: boolean;
   }): string;
   /** So many regions of which nothing has been said. */
   furtherRegions(count: number): string;
+  /** So many further ones are taken for false alarms. */
+  falseAlarms(count: number): string;
   /** What the judgement rests on. */
   grounds(finding: Pick<Finding, "domain" | "modality" | "image">): string;
   /** What a check beside the pixels found; `summary` is the check's own sentence. */
@@ -129,6 +132,8 @@ export interface ReportWords {
   readonly notInterpreted: string;
   /** Where no kind is likely enough to be named. */
   readonly noKind: string;
+  /** Where no reason is. */
+  readonly noReasons: string;
   kind(kind: string, certainty: Certainty | null): string;
   areaOf(share: string): string;
   readonly footer: string;
