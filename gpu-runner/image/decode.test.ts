@@ -175,6 +175,15 @@ describe("refusals", () => {
     expect((await decodeImage(whole, limit)).pixels.subarray(0, 3)).toEqual(Buffer.from([100, 100, 100]));
   });
 
+  it("survives a HEIC whose crop makes the decoder give more columns than the file claims", async () => {
+    const file = Buffer.from(bytesOf("photo.heic"));
+    const horizontalOffset = file.indexOf("clap") + 20;
+    expect(file.readInt32BE(horizontalOffset)).toBe(-1);
+    file.writeInt32BE(-16_385, horizontalOffset);
+    expect(await refusal(file)).toBe("image_corrupt");
+    expect((await decodeImage(bytesOf("photo.heic"), limit)).width).toBe(151);
+  });
+
   it("tells formats by their bytes: text, PDF, GIF and nothing at all", async () => {
     expect(await refusal(Buffer.from("Dear customer, this is a letter and no photo.jpg"))).toBe(
       "unsupported_media_type",
