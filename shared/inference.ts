@@ -34,6 +34,7 @@ export const stages = [
   "download",
   "decode",
   "inference",
+  "evidence",
   "interpretation",
   "encode",
   "report",

@@ -5,7 +5,7 @@
  * coefficients), the orientation tag is not applied, nothing is shrunk on load. Training decodes in the same way.
  */
 import { Problem } from "@omni-iml/shared/problems";
-import sharp, { type Sharp, type SharpOptions } from "sharp";
+import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
 import { type ImageHeader, readHeader, refuseUnanalysable } from "./header.ts";
 import { decodeHeic } from "./heic.ts";
 import { type Orientation, parseOrientation } from "./orientation.ts";
@@ -22,8 +22,18 @@ export interface DecodedImage {
   readonly orientation: Orientation;
   /** Images in the file, of which this is the first. */
   readonly frames: number;
-  /** The EXIF block as it stands in the file. */
+  readonly metadata: MetadataBlocks;
+}
+
+/** What a file says about itself, each block as it stands in the file. */
+export interface MetadataBlocks {
+  /** A TIFF structure, with or without "Exif" before it. */
   readonly exif: Buffer | null;
+  readonly xmp: Buffer | null;
+  /** IPTC, as records or within Photoshop's image resources. */
+  readonly iptc: Buffer | null;
+  /** Texts of a PNG. */
+  readonly comments: readonly { readonly keyword: string; readonly text: string }[];
 }
 
 export const noTable: Int32Array = new Int32Array(64).fill(1);
@@ -52,7 +62,7 @@ export async function decodeImage(bytes: Uint8Array, maxPixels: number): Promise
     jpeg: lattice,
     orientation: source.orientation,
     frames: source.frames,
-    exif: source.exif,
+    metadata: source.metadata,
   };
 }
 
@@ -60,7 +70,12 @@ interface Source {
   readonly image: Sharp;
   readonly orientation: Orientation;
   readonly frames: number;
-  readonly exif: Buffer | null;
+  readonly metadata: MetadataBlocks;
+}
+
+function blocksOf(found: Metadata | null): MetadataBlocks {
+  const { exif = null, xmp = null, iptc = null, comments = [] } = found ?? {};
+  return { exif, xmp, iptc, comments };
 }
 
 async function open(bytes: Uint8Array, header: ImageHeader, maxPixels: number): Promise<Source> {
@@ -79,7 +94,7 @@ async function open(bytes: Uint8Array, header: ImageHeader, maxPixels: number): 
     // libheif has already turned an AVIF; a tag that is left over must not turn it again.
     orientation: header.format === "avif" ? 1 : parseOrientation(metadata.orientation),
     frames: Math.max(metadata.pages ?? 1, header.frames),
-    exif: metadata.exif ?? null,
+    metadata: blocksOf(metadata),
   };
 }
 
@@ -94,7 +109,7 @@ async function openHeic(bytes: Uint8Array, maxPixels: number): Promise<Source> {
     image: sharp(rgba, { raw, limitInputPixels: false }),
     orientation: 1,
     frames,
-    exif: metadata?.exif ?? null,
+    metadata: blocksOf(metadata),
   };
 }
 

@@ -45,6 +45,32 @@ export function orient(image: Sharp, orientation: Orientation): Sharp {
   }
 }
 
+/** Where a point of the stored grid, whose size is given, lies on the displayed image; the inverse of `storedPoint`. */
+export function displayedPoint(
+  [x, y]: readonly [number, number],
+  { width, height }: { readonly width: number; readonly height: number },
+  orientation: Orientation,
+): [number, number] {
+  switch (orientation) {
+    case 1:
+      return [x, y];
+    case 2:
+      return [width - x, y];
+    case 3:
+      return [width - x, height - y];
+    case 4:
+      return [x, height - y];
+    case 5:
+      return [y, x];
+    case 6:
+      return [height - y, x];
+    case 7:
+      return [height - y, width - x];
+    case 8:
+      return [y, width - x];
+  }
+}
+
 /** Where a point of the displayed image lies on the stored grid, whose size is given; corners of pixels, not centres. */
 export function storedPoint(
   [u, v]: readonly [number, number],

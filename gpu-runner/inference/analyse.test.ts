@@ -168,7 +168,7 @@ describe("the finding", () => {
       frames: 1,
       jpeg: { quality: 85, subsampling: "4:2:0", progressive: true },
     });
-    expect(finding.input_quality.map(({ code }) => code)).toEqual(["small"]);
+    expect(finding.input_quality.map(({ code }) => code)).toEqual(["too_small"]);
     expect(finding.evidence.map(({ code }) => code)).toContain("quantization_table_standard");
     expect(finding.score).toBeGreaterThan(0);
     expect(finding.score).toBeLessThan(1);
@@ -177,7 +177,11 @@ describe("the finding", () => {
 
   it("says what the input is too poor for, and leaves evidence out where it is not wanted", async () => {
     const animated = await run("animated.webp", { evidence: false });
-    expect(animated.finding.input_quality.map(({ code }) => code)).toEqual(["small", "not_jpeg", "first_of_several"]);
+    expect(animated.finding.input_quality.map(({ code }) => code)).toEqual([
+      "too_small",
+      "not_jpeg",
+      "first_of_several",
+    ]);
     expect(animated.finding.evidence).toEqual([]);
     expect((await run("progressive-444.jpg")).finding.input_quality.map(({ code }) => code)).toContain(
       "heavily_compressed",

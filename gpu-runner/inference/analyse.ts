@@ -1,6 +1,7 @@
 /** One analysis inside the inference process: decode, localise, judge, encode. */
 import { domains } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { examine } from "../evidence/evidence.ts";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
 import { encodeGrey, type GreyMap, greyImage, maskOf } from "../image/encode.ts";
 import { displayedSize, orient } from "../image/orientation.ts";
@@ -8,9 +9,7 @@ import type { Interpreter } from "../interpretation/contract.ts";
 import { interpretRegions } from "../interpretation/interpret.ts";
 import { promptPictures } from "../interpretation/prompt-pictures.ts";
 import { reportPictures } from "../report/pictures.ts";
-import { gatherEvidence } from "../result/evidence.ts";
 import { explain } from "../result/explanation.ts";
-import { inputCaveats } from "../result/input-quality.ts";
 import { drawOverlay } from "../result/overlay.ts";
 import { findRegions } from "../result/regions.ts";
 import { imageScore, verdictOf } from "../result/score.ts";
@@ -60,14 +59,22 @@ export async function analyse(
   );
   const threshold = job.options.threshold ?? manifest.thresholds.pixel;
   const map = await displayed(localisation.map, image);
+  const degraded: PixelFinding["degraded_checks"] = [];
+  const facts = factsOf(image, job);
+  const domain = domainOf(localisation);
+  const { modality } = localisation;
+  const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
   const score = imageScore(manifest.score, {
     map,
     networkScores: localisation.networkScores,
     pixelThreshold: manifest.thresholds.pixel,
   });
-  const degraded: PixelFinding["degraded_checks"] = [];
+  const examined = await stage("evidence", () => {
+    const wanted = job.options.evidence;
+    return examine({ bytes: job.bytes, image, facts, regions: found, modality, domain: domain.name, wanted }, signal);
+  });
+  degraded.push(...examined.degraded_checks);
   const regions = await stage("interpretation", async () => {
-    const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
     if (job.options.interpretation === "none" || found.length === 0) return found;
     if (interpreter === null || manifest.interpretation === undefined) {
       degraded.push({ check: "interpretation", reason: "This release has no interpretation model." });
@@ -87,7 +94,13 @@ export async function analyse(
   return stage("encode", async () => {
     const files: Partial<Record<PixelOutput, Uint8Array>> = {};
     const overlay = () => {
-      overlayDrawn ??= drawOverlay({ stored: image, orientation: image.orientation, map, regions });
+      overlayDrawn ??= drawOverlay({
+        stored: image,
+        orientation: image.orientation,
+        map,
+        regions,
+        links: examined.links,
+      });
       return overlayDrawn;
     };
     for (const output of job.outputs) {
@@ -102,17 +115,15 @@ export async function analyse(
         : null,
       prompt: job.pictures.prompt ? await promptPictures(image, image.orientation, map, regions) : null,
     };
-    const facts = factsOf(image, job);
-    const { evidence, fromCamera, degraded: failed } = await gatherEvidence(image, localisation.modality);
     const judged = {
       image: facts,
-      verdict: verdictOf(score, manifest.thresholds),
+      verdict: verdictOf(score, manifest.thresholds, examined.input_quality),
       score,
-      domain: domainOf(localisation),
-      modality: localisation.modality,
+      domain,
+      modality,
       regions,
-      input_quality: inputCaveats(facts, fromCamera),
-      evidence: job.options.evidence ? evidence : [],
+      input_quality: examined.input_quality,
+      evidence: examined.evidence,
     };
     return {
       files,
@@ -121,7 +132,7 @@ export async function analyse(
         ...judged,
         threshold,
         explanation: job.options.interpretation === "none" ? "" : explain(judged),
-        degraded_checks: [...degraded, ...failed],
+        degraded_checks: degraded,
         timings,
       },
     };

@@ -41,7 +41,7 @@ function picture(width: number, height: number, red: (x: number, y: number) => n
     jpeg: true,
     orientation: 1,
     frames: 1,
-    exif: null,
+    metadata: { exif: null, xmp: null, iptc: null, comments: [] },
   };
 }
 

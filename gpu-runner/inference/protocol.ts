@@ -66,7 +66,7 @@ export type Pictures = z.infer<typeof pictures>;
 export const pixelFinding = finding.omit({ model: true });
 export type PixelFinding = z.infer<typeof pixelFinding>;
 
-const jobStage = z.enum(["decode", "inference", "interpretation", "encode"]);
+const jobStage = z.enum(["decode", "inference", "evidence", "interpretation", "encode"]);
 
 export const report = z.discriminatedUnion("type", [
   /** Loaded, proved and warmed. */

@@ -4,7 +4,6 @@ import { certaintyOf } from "../interpretation/certainty.ts";
 import { english } from "../wording/en.ts";
 import type { WordedRegion } from "../wording/wording.ts";
 import { type Explained, explain } from "./explanation.ts";
-import { inputCaveats } from "./input-quality.ts";
 
 function regionAt(id: string, absolute: Region["position"]["absolute"], area_fraction: number): Region {
   return {
@@ -151,24 +150,5 @@ describe("the explanation", () => {
     expect(explain({ ...base, regions }, { languageModel: "some-vl" })).toContain(
       "was very likely manipulated. In the words of the language model some-vl: “A second sun.”",
     );
-  });
-});
-
-describe("caveats", () => {
-  const codes = (changes: Partial<Finding["image"]>, fromCamera = false) =>
-    inputCaveats({ ...image, ...changes }, fromCamera).map(({ code }) => code);
-
-  it("are none for a large, lightly compressed JPEG", () => {
-    expect(codes({})).toEqual([]);
-  });
-
-  it("name what makes an answer less certain", () => {
-    expect(codes({ height: 200 })).toEqual(["small"]);
-    expect(codes({ jpeg: { quality: 40, subsampling: null, progressive: false } })).toEqual(["heavily_compressed"]);
-    expect(codes({ jpeg: { quality: null, subsampling: null, progressive: false } })).toEqual([]);
-    expect(codes({ format: "png", jpeg: null, width: 1170, height: 2532 })).toEqual(["not_jpeg", "screenshot_like"]);
-    expect(codes({ width: 2048, height: 1536 })).toEqual(["possibly_resized"]);
-    expect(codes({ width: 2048, height: 1536 }, true)).toEqual([]);
-    expect(codes({ frames: 3 })).toEqual(["first_of_several"]);
   });
 });

@@ -1,5 +1,7 @@
 /** The overlay: the displayed image, tinted where the map is high, with the regions drawn around and named. */
 import type { Region } from "@omni-iml/shared/analysis";
+import type { CopyLink } from "../evidence/copy-move/statements.ts";
+import type { Point } from "../evidence/plane.ts";
 import { displayedImage, rgbPicture } from "../image/displayed.ts";
 import { type GreyMap, greyImage } from "../image/encode.ts";
 import type { Orientation } from "../image/orientation.ts";
@@ -25,10 +27,12 @@ export interface OverlayInput {
   /** As displayed. */
   readonly map: GreyMap;
   readonly regions: readonly Region[];
+  /** Places of which one was copied from the other. */
+  readonly links: readonly CopyLink[];
 }
 
 /** A PNG of the displayed image, its longer side at most 2048 pixels. */
-export async function drawOverlay({ stored, orientation, map, regions }: OverlayInput): Promise<Buffer> {
+export async function drawOverlay({ stored, orientation, map, regions, links }: OverlayInput): Promise<Buffer> {
   const scale = Math.min(1, longestSide / Math.max(map.width, map.height));
   const width = Math.max(1, Math.round(map.width * scale));
   const height = Math.max(1, Math.round(map.height * scale));
@@ -39,19 +43,27 @@ export async function drawOverlay({ stored, orientation, map, regions }: Overlay
   return rgbPicture(displayed)
     .composite([
       { input: Buffer.from(tint.buffer), raw: { width, height, channels: 4 } },
-      { input: Buffer.from(outlines(regions, map.height, width, height, scale)) },
+      { input: Buffer.from(outlines({ regions, links, lowest: map.height, width, height, scale })) },
     ])
     .removeAlpha()
     .png({ compressionLevel: 6 })
     .toBuffer();
 }
 
+interface Outlined extends Pick<OverlayInput, "regions" | "links"> {
+  /** Of the displayed image: its lower border. */
+  readonly lowest: number;
+  readonly width: number;
+  readonly height: number;
+  readonly scale: number;
+}
+
 /** Outlines and ids as SVG: white on a dark edge, to be seen on any image. */
-function outlines(regions: readonly Region[], lowest: number, width: number, height: number, scale: number): string {
+function outlines({ regions, links, lowest, width, height, scale }: Outlined): string {
   const stroke = Math.max(1, Math.max(width, height) / 500);
   const size = Math.max(8, Math.max(width, height) / 42);
   const drawn = regions.map(({ polygon, id }) => {
-    const points = polygon.map(([x, y]) => `${(x * scale).toFixed(1)},${(y * scale).toFixed(1)}`).join(" ");
+    const points = pointsOf(polygon, scale);
     const labelWidth = id.length * size * 0.8;
     // The id stands above the contour's highest corner, or just below it where the image ends.
     const [topX, topY] = polygon.reduce((top, corner) => (corner[1] < top[1] ? corner : top), [0, lowest]);
@@ -64,7 +76,30 @@ function outlines(regions: readonly Region[], lowest: number, width: number, hei
 <rect width="${labelWidth + size * 0.3}" height="${size * 1.5}" fill="#000" fill-opacity=".7"/>
 <path d="${strokesOf(id, size)}" fill="none" stroke="#fff" stroke-width="${size / 7}"/></g>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join("")}</svg>`;
+  const from = links.map(({ source, target }) => sourceOutline(source, target, scale, stroke));
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${[...from, ...drawn].join("")}</svg>`;
+}
+
+function pointsOf(polygon: readonly Point[], scale: number): string {
+  return polygon.map(([x, y]) => `${(x * scale).toFixed(1)},${(y * scale).toFixed(1)}`).join(" ");
+}
+
+/** The other place of a copy, dashed, and a line from its middle to the copy's, where a dot stands. */
+function sourceOutline(source: readonly Point[], target: readonly Point[], scale: number, stroke: number): string {
+  const middle = (polygon: readonly Point[]) => {
+    const centre = (values: number[]) => ((Math.min(...values) + Math.max(...values)) / 2) * scale;
+    return [centre(polygon.map(([x]) => x)), centre(polygon.map(([, y]) => y))].map((value) => value.toFixed(1));
+  };
+  const [[x1, y1], [x2, y2]] = [middle(source), middle(target)];
+  const dashes = `${5 * stroke} ${3 * stroke}`;
+  const twice = (shape: (attributes: string) => string) =>
+    shape(`fill="none" stroke="#000" stroke-opacity=".6" stroke-width="${2.4 * stroke}"`) +
+    shape(`fill="none" stroke="#fff" stroke-width="${stroke}" stroke-dasharray="${dashes}"`);
+  return [
+    twice((attributes) => `<polygon points="${pointsOf(source, scale)}" ${attributes}/>`),
+    twice((attributes) => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" ${attributes}/>`),
+    `<circle cx="${x2}" cy="${y2}" r="${3 * stroke}" fill="#fff" stroke="#000" stroke-opacity=".6" stroke-width="${stroke}"/>`,
+  ].join("");
 }
 
 /** Seven-segment strokes of the characters of an id: no font has to be installed for them. Unit: half a height. */

@@ -56,7 +56,15 @@ it("weighs features in the manifest's order", () => {
 
 it("judges by the two thresholds, both inclusive", () => {
   const thresholds = { tampered: 0.6, clear: 0.4 };
-  expect(verdictOf(0.6, thresholds)).toBe("tampered");
-  expect(verdictOf(0.5, thresholds)).toBe("inconclusive");
-  expect(verdictOf(0.4, thresholds)).toBe("no_tampering_detected");
+  expect(verdictOf(0.6, thresholds, [])).toBe("tampered");
+  expect(verdictOf(0.5, thresholds, [])).toBe("inconclusive");
+  expect(verdictOf(0.4, thresholds, [])).toBe("no_tampering_detected");
+});
+
+it("does not call an image clear that is too poor to tell, and still calls tampered what is", () => {
+  const thresholds = { tampered: 0.6, clear: 0.4 };
+  const caveat = (code: string) => [{ code, summary: "" }];
+  expect(verdictOf(0.1, thresholds, caveat("extremely_compressed"))).toBe("inconclusive");
+  expect(verdictOf(0.1, thresholds, caveat("heavily_compressed"))).toBe("no_tampering_detected");
+  expect(verdictOf(0.9, thresholds, caveat("extremely_compressed"))).toBe("tampered");
 });

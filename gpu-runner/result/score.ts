@@ -10,7 +10,9 @@
  * - `network`: logit of the largest of the tiles' network scores; `network_mean`: logit of their mean; scores are
  *   clipped to [1e-6, 1 − 1e-6], and the view of the whole image takes no part
  */
+import type { InputQuality } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
+import { undecidable } from "../evidence/codes.ts";
 import type { GreyMap } from "../image/encode.ts";
 
 export interface ScoreInput {
@@ -90,7 +92,13 @@ export function imageScore(score: ReleaseManifest["score"], input: ScoreInput): 
 
 export type Verdict = "tampered" | "no_tampering_detected" | "inconclusive";
 
-export function verdictOf(score: number, thresholds: { tampered: number; clear: number }): Verdict {
+/** @param caveats what is wrong with the input: of one that is too poor to tell, that nothing was found says nothing. */
+export function verdictOf(
+  score: number,
+  thresholds: { tampered: number; clear: number },
+  caveats: readonly InputQuality[],
+): Verdict {
   if (score >= thresholds.tampered) return "tampered";
+  if (caveats.some(({ code }) => undecidable.has(code))) return "inconclusive";
   return score <= thresholds.clear ? "no_tampering_detected" : "inconclusive";
 }

@@ -5,9 +5,10 @@
 import { Problem } from "@omni-iml/shared/problems";
 import sharp from "sharp";
 import { nameOther, sniffImage } from "../../edge/analysis/sniff.ts";
+import { readMetadata } from "../../gpu-runner/evidence/metadata/read.ts";
+import { compareThumbnail } from "../../gpu-runner/evidence/metadata/thumbnail.ts";
 import { decodeImage } from "../../gpu-runner/image/decode.ts";
 import { readHeader } from "../../gpu-runner/image/header.ts";
-import { readMetadata } from "../../gpu-runner/image/metadata.ts";
 
 /** As the runner's process has it. */
 sharp.concurrency(1);
@@ -28,8 +29,9 @@ async function read(bytes: Buffer): Promise<Outcome> {
     const image = await decodeImage(bytes, maxPixels);
     if (image.pixels.length !== image.width * image.height * 3) throw new Error("pixels are missing");
     if (image.qtable.length !== 64) throw new Error("the table has not 64 entries");
-    // The runner lists metadata that cannot be read as a check that did not run.
-    await readMetadata(image.exif).catch(() => undefined);
+    const { metadata } = await readMetadata(image.metadata);
+    // The runner lists a preview that cannot be read as a check that did not run.
+    if (metadata.thumbnail !== null) await compareThumbnail(metadata.thumbnail, image).catch(() => undefined);
     return { end: "result" };
   } catch (error) {
     if (error instanceof Problem && error.code !== "internal_error") return { end: "problem", code: error.code };

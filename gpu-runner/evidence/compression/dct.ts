@@ -60,7 +60,8 @@ export function blocksWhere(
   width: number,
   value: 0 | 1,
 ) {
-  const blocks: number[] = [];
+  const blocks = new Int32Array(columns * rows);
+  let count = 0;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       // All four corners of the inner block: a block on the border belongs to neither side.
@@ -72,13 +73,9 @@ export function blocksWhere(
         mask[(y + 7) * width + x] === value &&
         mask[(y + 7) * width + x + 7] === value
       ) {
-        blocks.push(row * columns + column);
+        blocks[count++] = row * columns + column;
       }
     }
   }
-  return Int32Array.from(blocks);
-}
-
-export function allBlocks({ columns, rows }: BlockCoefficients): Int32Array {
-  return Int32Array.from({ length: columns * rows }, (_, i) => i);
+  return blocks.subarray(0, count);
 }

@@ -12,7 +12,7 @@ import { type BlockCoefficients, lowFrequencies } from "./dct.ts";
 const widest = 20;
 const bins = 2 * widest + 1;
 /** Blocks that a histogram is made of; more change nothing. */
-const mostBlocks = 6000;
+const mostBlocks = 4000;
 /** Blocks without which a histogram says nothing. */
 const fewestBlocks = 150;
 export const candidateQualities: readonly number[] = Array.from({ length: 66 }, (_, i) => 33 + i);

@@ -8,10 +8,13 @@ import { type BlockCoefficients, blockCoefficients, lowFrequencies } from "./dct
 
 export const ghostQualities: readonly number[] = Array.from({ length: 21 }, (_, i) => 32 + 3 * i);
 
-/** Coefficients beyond half a step that a quality needs to be judged. */
-const fewestValues = 200;
-/** Blocks that each of the 64 grids is tried on. */
-const blocksPerGrid = 300;
+/** Coefficients beyond half a step that a quality needs to be judged, and to be tried. */
+const fewestMeasured = 200;
+const fewestTried = 70;
+/** Blocks that each of the 64 grids is tried on, and those that the most promising grids are measured on. */
+const triedBlocks = 100;
+const measuredBlocks = 300;
+const promising = 6;
 
 /** A cosine's period in 1024 steps: this is where the time goes. */
 const cosines = Float64Array.from({ length: 1024 }, (_, i) => Math.cos((2 * Math.PI * (i + 0.5)) / 1024));
@@ -22,7 +25,12 @@ const tables = new Map(ghostQualities.map((quality) => [quality, libjpegTable(qu
  * How closely coefficients lie at multiples of a quality's steps: 1 on them, 0 anywhere. NaN where too few are large
  * enough to tell.
  */
-export function ghostAt({ values }: BlockCoefficients, blocks: ArrayLike<number>, quality: number): number {
+export function ghostAt(
+  { values }: BlockCoefficients,
+  blocks: ArrayLike<number>,
+  quality: number,
+  fewest = fewestMeasured,
+): number {
   const perBlock = lowFrequencies.length;
   const table = tables.get(quality) ?? libjpegTable(quality);
   let sum = 0;
@@ -38,7 +46,7 @@ export function ghostAt({ values }: BlockCoefficients, blocks: ArrayLike<number>
       count++;
     }
   }
-  return count < fewestValues ? Number.NaN : sum / count;
+  return count < fewest ? Number.NaN : sum / count;
 }
 
 export interface Ghost {
@@ -49,8 +57,13 @@ export interface Ghost {
 }
 
 /** The quality that stands out most on one grid. Neighbours of it stand out a little as well and measure no rest. */
-function strongestOf(coefficients: BlockCoefficients, blocks: ArrayLike<number>, below: number): Ghost | null {
-  const spectrum = ghostQualities.map((quality) => ghostAt(coefficients, blocks, quality));
+function strongestOf(
+  coefficients: BlockCoefficients,
+  blocks: ArrayLike<number>,
+  below: number,
+  fewest: number,
+): Ghost | null {
+  const spectrum = ghostQualities.map((quality) => ghostAt(coefficients, blocks, quality, fewest));
   let best = -1;
   spectrum.forEach((value, i) => {
     if ((ghostQualities[i] ?? 0) >= below || Number.isNaN(value)) return;
@@ -80,18 +93,21 @@ export function findGhost(
   choose: (coefficients: BlockCoefficients) => Int32Array,
   { below, present }: GhostSearch,
 ): Ghost | null {
-  let best: Ghost | null = null;
-  for (let phase = present ? 1 : 0; phase < 64; phase++) {
-    const offset = [phase & 7, phase >> 3] as const;
-    const coefficients = sparseCoefficients(plane, offset, choose);
-    const found = strongestOf(
+  const ghostOn = (offset: Ghost["offset"], most: number, fewest: number): Ghost | null => {
+    const coefficients = sparseCoefficients(plane, offset, choose, most);
+    return strongestOf(
       coefficients,
       Int32Array.from({ length: coefficients.columns }, (_, i) => i),
       below,
+      fewest,
     );
-    if (found !== null && (best === null || found.depth > best.depth)) best = { ...found, offset };
-  }
-  return best;
+  };
+  const strongestFirst = (ghosts: readonly (Ghost | null)[]) =>
+    ghosts.filter((ghost) => ghost !== null).toSorted((a, b) => b.depth - a.depth);
+  const offsets = Array.from({ length: 64 }, (_, phase): Ghost["offset"] => [phase & 7, phase >> 3]);
+  const tried = offsets.slice(present ? 1 : 0).map((offset) => ghostOn(offset, triedBlocks, fewestTried));
+  const candidates = strongestFirst(tried).slice(0, promising);
+  return strongestFirst(candidates.map(({ offset }) => ghostOn(offset, measuredBlocks, fewestMeasured)))[0] ?? null;
 }
 
 /** Coefficients of some blocks of a grid, spread over all that may be looked at, as one row of blocks. */
@@ -99,11 +115,12 @@ function sparseCoefficients(
   plane: Plane,
   offset: readonly [x: number, y: number],
   choose: (coefficients: BlockCoefficients) => Int32Array,
+  most: number,
 ): BlockCoefficients {
   const columns = Math.max(0, Math.floor((plane.width - offset[0]) / 8));
   const rows = Math.max(0, Math.floor((plane.height - offset[1]) / 8));
   const chosen = choose({ values: new Float32Array(0), columns, rows, offset });
-  const count = Math.min(blocksPerGrid, chosen.length);
+  const count = Math.min(most, chosen.length);
   const strip = new Float32Array(count * 64);
   for (let i = 0; i < count; i++) {
     const block = chosen[Math.floor((i * chosen.length) / count)] ?? 0;

@@ -1,0 +1,367 @@
+/**
+ * Copy-move: pairs of places that show the same, not only alike: keypoints that match, a similarity (shift, turn, scale)
+ * that many of them share, and pixels that agree under it to the grain.
+ */
+import { type Component, connectedComponents } from "../../result/components.ts";
+import { contourOf } from "../../result/contour.ts";
+import type { Plane, Point } from "../plane.ts";
+import { blurred, descriptorLength, findKeypoints, type Keypoint, sample } from "./keypoints.ts";
+
+/** From one place to the other: (x, y) ↦ (a·x − b·y + x0, b·x + a·y + y0). */
+interface Similarity {
+  readonly a: number;
+  readonly b: number;
+  readonly x0: number;
+  readonly y0: number;
+}
+
+export interface Copy {
+  readonly first: readonly Point[];
+  readonly second: readonly Point[];
+  /** Mean correlation of the two places' neighbourhoods of 9×9 pixels, at most 1. */
+  readonly similarity: number;
+  /** Correlation of their finest detail alone: two windows of a house are alike, but do not share their grain. */
+  readonly grain: number;
+  readonly scale: number;
+  /** Degrees clockwise from `first` to `second`. */
+  readonly rotation: number;
+  /** Pixels of `first`. */
+  readonly area: number;
+}
+
+export interface CopyFinding {
+  readonly copies: readonly Copy[];
+  readonly keypoints: number;
+}
+
+const mostKeypoints = 1200;
+/** Cosine of two patches from which they can be of the same thing. */
+const leastMatch = 0.9;
+/** The best match must be this much nearer than the next one elsewhere: repeated patterns match everywhere. */
+const nearer = 0.7;
+/** Matches that agree on one similarity. */
+const fewestInliers = 5;
+/** Pixels by which an inlier may miss. */
+const tolerance = 2.5;
+/** Cosine of the angle, and the factor, by which keypoints may miss the similarity that joins them. */
+const leastTurn = 0.9;
+const mostScale = 1.7;
+/** Neighbours with which a match is tried. */
+const mostPartners = 40;
+/** Copies reported. */
+const mostCopies = 4;
+/** Correlation of 9×9 pixels from which they show the same. */
+const leastCorrelation = 0.9;
+/** Standard deviation of 9×9 pixels below which everything is alike. */
+const leastTexture = 3;
+/** Of the plane: a smaller copy is a coincidence. */
+const leastArea = 0.0015;
+const leastPixels = 300;
+/** Pixels around the matches in which a copy is looked for first. */
+const leastReach = 48;
+
+interface Match {
+  readonly from: Keypoint;
+  readonly to: Keypoint;
+}
+
+/** The two nearest places of a keypoint elsewhere in the picture; what is beside the nearest is no second one. */
+class Nearest {
+  index = -1;
+  cosine = -1;
+  second = -1;
+
+  consider(index: number, cosine: number, points: readonly Keypoint[]): void {
+    if (cosine <= this.second) return;
+    const beside = near(points[this.index], points[index], 4);
+    if (cosine > this.cosine) {
+      if (!beside) this.second = this.cosine;
+      this.index = index;
+      this.cosine = cosine;
+    } else if (!beside) {
+      this.second = cosine;
+    }
+  }
+}
+
+function cosineOf(descriptors: Float32Array, a: number, b: number): number {
+  let cosine = 0;
+  for (let k = 0; k < descriptorLength; k += 4) {
+    cosine +=
+      (descriptors[a + k] ?? 0) * (descriptors[b + k] ?? 0) +
+      (descriptors[a + k + 1] ?? 0) * (descriptors[b + k + 1] ?? 0) +
+      (descriptors[a + k + 2] ?? 0) * (descriptors[b + k + 2] ?? 0) +
+      (descriptors[a + k + 3] ?? 0) * (descriptors[b + k + 3] ?? 0);
+    // Half of the patch tells most strangers apart.
+    if (k === 28 && cosine < 0.1) break;
+  }
+  return cosine;
+}
+
+/** For each keypoint the nearest place elsewhere in the picture, where it is much nearer than the next one. */
+function matchKeypoints(points: readonly Keypoint[], descriptors: Float32Array, apart: number): Match[] {
+  const nearest = points.map(() => new Nearest());
+  points.forEach((from, i) => {
+    const mine = nearest[i];
+    for (let j = i + 1; j < points.length; j++) {
+      const to = points[j];
+      if (to === undefined || Math.abs(from.x - to.x) + Math.abs(from.y - to.y) < apart) continue;
+      const cosine = cosineOf(descriptors, i * descriptorLength, j * descriptorLength);
+      mine?.consider(j, cosine, points);
+      nearest[j]?.consider(i, cosine, points);
+    }
+  });
+  return points.flatMap((from, i) => {
+    const { index = -1, cosine = -1, second = -1 } = nearest[i] ?? {};
+    const to = points[index];
+    // Distances of unit vectors: √(2 − 2 cos).
+    const matches = to !== undefined && cosine >= leastMatch && 1 - cosine < nearer ** 2 * (1 - second);
+    return matches ? [{ from, to }] : [];
+  });
+}
+
+function near(a: Keypoint | undefined, b: Keypoint | undefined, distance: number): boolean {
+  return a !== undefined && b !== undefined && Math.abs(a.x - b.x) <= distance && Math.abs(a.y - b.y) <= distance;
+}
+
+function apply({ a, b, x0, y0 }: Similarity, x: number, y: number): [number, number] {
+  return [a * x - b * y + x0, b * x + a * y + y0];
+}
+
+function fits({ a, b, x0, y0 }: Similarity, { from, to }: Match): boolean {
+  const dx = a * from.x - b * from.y + x0 - to.x;
+  const dy = b * from.x + a * from.y + y0 - to.y;
+  return dx * dx + dy * dy <= tolerance * tolerance;
+}
+
+/** Whether a similarity turns and scales as a match's own two places do: most chance pairs end here. */
+function turnsLike({ a, b }: Similarity, { from, to }: Match): boolean {
+  const turn = Math.atan2(b, a) - (to.angle - from.angle);
+  const ratio = (Math.hypot(a, b) * from.scale) / to.scale;
+  return Math.cos(turn) >= leastTurn && ratio <= mostScale && ratio >= 1 / mostScale;
+}
+
+function throughTwo(p: Match, q: Match): Similarity | null {
+  const dx = q.from.x - p.from.x;
+  const dy = q.from.y - p.from.y;
+  const length = dx * dx + dy * dy;
+  if (length < 36) return null;
+  const ex = q.to.x - p.to.x;
+  const ey = q.to.y - p.to.y;
+  const a = (ex * dx + ey * dy) / length;
+  const b = (ey * dx - ex * dy) / length;
+  const scale = Math.hypot(a, b);
+  if (scale < 0.5 || scale > 2) return null;
+  return { a, b, x0: p.to.x - a * p.from.x + b * p.from.y, y0: p.to.y - b * p.from.x - a * p.from.y };
+}
+
+/** Least squares over the matches that fit. */
+function refine(matches: readonly Match[]): Similarity {
+  const n = matches.length;
+  const mean = (of: (match: Match) => number) => matches.reduce((sum, match) => sum + of(match), 0) / n;
+  const fx = mean(({ from }) => from.x);
+  const fy = mean(({ from }) => from.y);
+  const tx = mean(({ to }) => to.x);
+  const ty = mean(({ to }) => to.y);
+  let dot = 0;
+  let cross = 0;
+  let power = 0;
+  for (const { from, to } of matches) {
+    const [x, y, u, v] = [from.x - fx, from.y - fy, to.x - tx, to.y - ty];
+    dot += x * u + y * v;
+    cross += x * v - y * u;
+    power += x * x + y * y;
+  }
+  const a = dot / power;
+  const b = cross / power;
+  return { a, b, x0: tx - a * fx + b * fy, y0: ty - b * fx - a * fy };
+}
+
+/** The similarity that most matches near each other share. */
+function bestSimilarity(matches: readonly Match[], reach: number): { similarity: Similarity; inliers: Match[] } | null {
+  let best: { similarity: Similarity; inliers: Match[] } | null = null;
+  for (const p of matches) {
+    const partners = matches
+      .filter((q) => q !== p && Math.hypot(q.from.x - p.from.x, q.from.y - p.from.y) < reach)
+      .slice(0, mostPartners);
+    for (const q of partners) {
+      const similarity = throughTwo(p, q);
+      if (similarity === null || !turnsLike(similarity, p) || !turnsLike(similarity, q)) continue;
+      const inliers = matches.filter((match) => fits(similarity, match));
+      if (inliers.length > (best?.inliers.length ?? fewestInliers - 1)) best = { similarity, inliers };
+    }
+  }
+  if (best === null) return null;
+  const similarity = refine(best.inliers);
+  return { similarity, inliers: matches.filter((match) => fits(similarity, match)) };
+}
+
+/** A part of the plane. */
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Where the picture agrees with itself under a similarity, inside a box: correlation of 9×9 pixels as 0 to 255. */
+function agreement(plane: Plane, similarity: Similarity, box: Box): Uint8Array {
+  const { width, height } = box;
+  const one = new Float32Array(width * height);
+  const other = new Float32Array(width * height);
+  const valid = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [u, v] = apply(similarity, x + box.x, y + box.y);
+      if (u < 0 || v < 0 || u > plane.width - 1 || v > plane.height - 1) continue;
+      const at = y * width + x;
+      one[at] = plane.data[(y + box.y) * plane.width + x + box.x] ?? 0;
+      other[at] = sample(plane, u, v);
+      valid[at] = 1;
+    }
+  }
+  const sums = (values: Float32Array) => boxSums(values, width, height);
+  const [n, sa, sb] = [sums(valid), sums(one), sums(other)];
+  const [aa, bb, ab] = [sums(product(one, one)), sums(product(other, other)), sums(product(one, other))];
+  const out = new Uint8Array(width * height);
+  for (let i = 0; i < out.length; i++) {
+    const count = n[i] ?? 0;
+    if (count < 60) continue;
+    const va = (aa[i] ?? 0) / count - ((sa[i] ?? 0) / count) ** 2;
+    const vb = (bb[i] ?? 0) / count - ((sb[i] ?? 0) / count) ** 2;
+    if (va < leastTexture ** 2 || vb < leastTexture ** 2) continue;
+    const covariance = (ab[i] ?? 0) / count - ((sa[i] ?? 0) / count) * ((sb[i] ?? 0) / count);
+    out[i] = Math.round(255 * Math.min(1, Math.max(0, covariance / Math.sqrt(va * vb))));
+  }
+  return out;
+}
+
+function product(a: Float32Array, b: Float32Array): Float32Array {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < out.length; i++) out[i] = (a[i] ?? 0) * (b[i] ?? 0);
+  return out;
+}
+
+/** Correlation of the finest detail of a part, whose runs are in pixels of the plane, and of the place it matches. */
+function grainOf(fine: Plane, similarity: Similarity, runs: Component["runs"]): number {
+  let product = 0;
+  let first = 0;
+  let second = 0;
+  for (const { y, from, to } of runs) {
+    for (let x = from; x < to; x++) {
+      const p = fine.data[y * fine.width + x] ?? 0;
+      const q = sample(fine, ...apply(similarity, x, y));
+      product += p * q;
+      first += p * p;
+      second += q * q;
+    }
+  }
+  return product / Math.max(1e-9, Math.sqrt(first * second));
+}
+
+/** What a 1-2-1 filter takes away. */
+function fineDetail(plane: Plane): Plane {
+  const smooth = blurred(plane);
+  const data = new Float32Array(plane.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = (plane.data[i] ?? 0) - (smooth.data[i] ?? 0);
+  return { ...plane, data };
+}
+
+/** Sums over 9×9 pixels around each. */
+function boxSums(values: Float32Array, width: number, height: number): Float64Array {
+  const reach = 4;
+  const rows = new Float64Array(width * height);
+  for (let y = 0; y < height; y++) {
+    let sum = 0;
+    for (let x = -reach; x < width; x++) {
+      if (x + reach < width) sum += values[y * width + x + reach] ?? 0;
+      if (x - reach - 1 >= 0) sum -= values[y * width + x - reach - 1] ?? 0;
+      if (x >= 0) rows[y * width + x] = sum;
+    }
+  }
+  const out = new Float64Array(width * height);
+  for (let x = 0; x < width; x++) {
+    let sum = 0;
+    for (let y = -reach; y < height; y++) {
+      if (y + reach < height) sum += rows[(y + reach) * width + x] ?? 0;
+      if (y - reach - 1 >= 0) sum -= rows[(y - reach - 1) * width + x] ?? 0;
+      if (y >= 0) out[y * width + x] = sum;
+    }
+  }
+  return out;
+}
+
+export function findCopies(plane: Plane): CopyFinding {
+  const { width, height } = plane;
+  const { points, descriptors } = findKeypoints(plane, mostKeypoints);
+  const side = Math.max(width, height);
+  let matches = matchKeypoints(points, descriptors, Math.max(24, side / 40));
+  const copies: Copy[] = [];
+  let fine: Plane | null = null;
+  for (let attempt = 0; attempt < 2 * mostCopies && copies.length < mostCopies; attempt++) {
+    const found = bestSimilarity(matches, side / 4);
+    if (found === null) break;
+    const { similarity, inliers } = found;
+    // What this similarity explains, in either direction, is explained.
+    matches = matches.filter(
+      (match) => !fits(similarity, match) && !fits(similarity, { from: match.to, to: match.from }),
+    );
+    const part = inliers.length < fewestInliers ? null : agreeingPart(plane, similarity, inliers);
+    if (part === null) continue;
+    fine ??= fineDetail(plane);
+    copies.push(copyOf(part, similarity, fine));
+  }
+  return { copies, keypoints: points.length };
+}
+
+/** The part that agrees around the matches; null where what agrees is too little to be a copy. */
+function agreeingPart(plane: Plane, similarity: Similarity, inliers: readonly Match[]): Component | null {
+  const smallest = Math.max(leastPixels, leastArea * plane.width * plane.height);
+  const xs = inliers.map(({ from }) => from.x);
+  const ys = inliers.map(({ from }) => from.y);
+  const extent = Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys));
+  // Looked at around the matches first, and farther where it goes on.
+  for (let reach = Math.max(leastReach, extent / 2); ; reach *= 3) {
+    const x = Math.max(0, Math.floor(Math.min(...xs) - reach));
+    const y = Math.max(0, Math.floor(Math.min(...ys) - reach));
+    const right = Math.min(plane.width, Math.ceil(Math.max(...xs) + reach));
+    const bottom = Math.min(plane.height, Math.ceil(Math.max(...ys) + reach));
+    const box = { x, y, width: right - x, height: bottom - y };
+    const map = { data: agreement(plane, similarity, box), width: box.width, height: box.height };
+    const parts = connectedComponents(map, leastCorrelation, smallest).filter(({ runs }) =>
+      // Somewhere in it are matches: agreement alone is found between any two straight edges.
+      inliers.some(({ from }) =>
+        runs.some((run) => Math.abs(from.y - y - run.y) < 1 && from.x - x >= run.from - 1 && from.x - x < run.to + 1),
+      ),
+    );
+    const part = parts.reduce<Component | null>((a, b) => (a === null || b.area > a.area ? b : a), null);
+    if (part === null) return null;
+    const cutOff = part.runs.some(
+      (run) =>
+        (run.from === 0 && x > 0) ||
+        (run.to === box.width && right < plane.width) ||
+        (run.y === 0 && y > 0) ||
+        (run.y === box.height - 1 && bottom < plane.height),
+    );
+    if (cutOff) continue;
+    return { ...part, runs: part.runs.map((run) => ({ y: run.y + y, from: run.from + x, to: run.to + x })) };
+  }
+}
+
+function copyOf({ runs, area, sum }: Component, similarity: Similarity, fine: Plane): Copy {
+  const left = Math.min(...runs.map(({ from }) => from));
+  const right = Math.max(...runs.map(({ to }) => to));
+  const top = runs[0]?.y ?? 0;
+  const box = { x: left, y: top, width: right - left, height: (runs.at(-1)?.y ?? 0) + 1 - top };
+  const first = contourOf(runs, box);
+  const { a, b } = similarity;
+  return {
+    first,
+    second: first.map(([x, y]) => apply(similarity, x, y)),
+    similarity: sum / area / 255,
+    grain: grainOf(fine, similarity, runs),
+    scale: Math.hypot(a, b),
+    rotation: (Math.atan2(b, a) * 180) / Math.PI,
+    area,
+  };
+}

@@ -1,0 +1,49 @@
+/** Copied places in statements. */
+import type { Finding } from "@omni-iml/shared/analysis";
+import type { State } from "../findings.ts";
+import type { Point } from "../plane.ts";
+import type { PlacedCopy } from "../thread.ts";
+
+/** From where to where a place was copied. */
+export interface CopyLink {
+  readonly region: string;
+  readonly source: readonly Point[];
+  readonly target: readonly Point[];
+}
+
+interface Showing {
+  readonly onDisplay: (polygon: readonly Point[]) => readonly Point[];
+  readonly domain: Finding["domain"]["name"];
+  /** Of the picture that was searched. */
+  readonly pixels: number;
+}
+
+/**
+ * Letters and printed lines repeat by nature: in documents and scene text a copy must be larger and agree more.
+ */
+function believed({ area, similarity, grain }: PlacedCopy, { domain, pixels }: Showing): boolean {
+  const printed = domain === "document" || domain === "scene_text";
+  return printed ? area / pixels >= 0.01 && similarity >= 0.97 && grain >= 0.8 : similarity >= 0.94 && grain >= 0.5;
+}
+
+export function copyEvidence(
+  { copies, keypoints }: { copies: readonly PlacedCopy[]; keypoints: number },
+  showing: Showing,
+  state: State,
+): CopyLink[] {
+  const round = (value: number) => Math.round(value * 1000) / 1000;
+  const links: CopyLink[] = [];
+  for (const copy of copies) {
+    const [first, second] = [showing.onDisplay(copy.first), showing.onDisplay(copy.second)];
+    const facts = { similarity: round(copy.similarity), scale: round(copy.scale), rotation: Math.round(copy.rotation) };
+    if (copy.region !== null && believed(copy, showing)) {
+      const [source, target] = copy.target === "first" ? [second, first] : [first, second];
+      links.push({ region: copy.region, source, target });
+      state("copied_region", { region: copy.region, source, target, ...facts });
+    } else {
+      state("similar_places", { first, second, ...facts });
+    }
+  }
+  if (copies.length === 0) state("no_copy_found", { keypoints, examined_pixels: showing.pixels });
+  return links;
+}

@@ -1,0 +1,209 @@
+/**
+ * Checks besides the network: each names what it found in the file or its pixels and claims no more than that. None of
+ * them fails an analysis: what cannot be checked is listed as degraded.
+ */
+import { readFile } from "node:fs/promises";
+import type { Finding, Region } from "@omni-iml/shared/analysis";
+import type { DecodedImage } from "../image/decode.ts";
+import { rgbPicture } from "../image/displayed.ts";
+import { nearestQuality } from "../image/jpeg.ts";
+import { displayedPoint, displayedSize, storedPoint } from "../image/orientation.ts";
+import type { Caveat, DegradedCheck, Evidence } from "./codes.ts";
+import { historyEvidence, tableEvidence } from "./compression/statements.ts";
+import { type CopyLink, copyEvidence } from "./copy-move/statements.ts";
+import { Findings } from "./findings.ts";
+import { caveatsOf } from "./input-quality.ts";
+import { type Metadata, readMetadata } from "./metadata/read.ts";
+import { metadataEvidence, thumbnailEvidence } from "./metadata/statements.ts";
+import { compareThumbnail } from "./metadata/thumbnail.ts";
+import type { Point, RgbPixels } from "./plane.ts";
+import { credentialEvidence, hasManifest, mediaTypes } from "./provenance/statements.ts";
+import { samplingEvidence } from "./resampling/statements.ts";
+import type { PlacedRegion, Sampling } from "./thread.ts";
+import { type Limits, runAlone, TaskThread } from "./threads.ts";
+
+/** Pixels of the part on which traces of compression and resampling are looked for, at full resolution. */
+const mostPixels = 2_000_000;
+/** Longer side of the reduced image in which places are found again. */
+const reducedSide = 1024;
+/** Bytes of a file beyond which its credentials are not verified: all of it is hashed, and copied for that. */
+const largestSigned = 64 * 1024 * 1024;
+/** Milliseconds for one check on pixels, and for credentials. A busy machine takes ten times what an idle one does. */
+const checkTime = 45_000;
+
+const thread = new TaskThread();
+
+export interface ExamineInput {
+  readonly bytes: Uint8Array;
+  readonly image: DecodedImage;
+  readonly facts: Finding["image"];
+  readonly regions: readonly Region[];
+  readonly modality: Finding["modality"];
+  readonly domain: Finding["domain"]["name"];
+  /** Whether evidence is wanted. What the input is too poor for is found out in any case: the verdict rests on it. */
+  readonly wanted: boolean;
+}
+
+export interface Examined {
+  readonly evidence: Evidence[];
+  readonly input_quality: Caveat[];
+  readonly degraded_checks: DegradedCheck[];
+  /** Places that show the same, for the overlay, in pixels of the displayed image. */
+  readonly links: readonly CopyLink[];
+}
+
+/**
+ * Runs every check that fits the file.
+ *
+ * @throws the signal's reason, and nothing else
+ */
+export async function examine(input: ExamineInput, signal: AbortSignal): Promise<Examined> {
+  const { facts, image, modality, wanted } = input;
+  const findings = new Findings(signal);
+  const limits: Limits = { milliseconds: checkTime, signal };
+  findings.state("modality", { modality, jpeg_traces_available: image.jpeg });
+  const [metadata, links, sampling] = await Promise.all([
+    findings.attempt("metadata", () => examineMetadata(input, findings)),
+    wanted ? findings.attempt("copy_move", () => examineCopies(input, limits, findings)) : null,
+    examineGrain(input, limits, findings),
+  ]);
+  if (wanted) await findings.attempt("provenance", () => examineProvenance(input, metadata, limits, findings));
+  return {
+    evidence: wanted ? findings.evidence : [],
+    input_quality: caveatsOf({ facts, jpeg: image.header.jpeg, metadata, sampling }),
+    degraded_checks: findings.degraded,
+    links: links ?? [],
+  };
+}
+
+async function examineMetadata({ image }: ExamineInput, findings: Findings): Promise<Metadata> {
+  if (image.header.jpeg !== null) tableEvidence(image.header.jpeg, findings.state);
+  const { metadata, problems } = await readMetadata(image.metadata);
+  for (const { what, error } of problems) {
+    findings.degrade("metadata", { reason: "damaged", what: `${what} block`, error });
+  }
+  metadataEvidence(metadata, image, new Date(), findings.state);
+  if (metadata.thumbnail !== null) {
+    try {
+      thumbnailEvidence(await compareThumbnail(metadata.thumbnail, image), image, findings.state);
+    } catch (error) {
+      const text = error instanceof Error ? error.message.split("\n")[0] : String(error);
+      findings.degrade("thumbnail", { reason: "damaged", what: "preview in the metadata", error: text ?? "" });
+    }
+  }
+  return metadata;
+}
+
+async function examineProvenance(
+  { bytes, image }: ExamineInput,
+  metadata: Metadata | null,
+  limits: Limits,
+  findings: Findings,
+): Promise<void> {
+  if (!hasManifest(bytes)) {
+    const address = metadata?.provenanceAddress;
+    if (address) findings.state("content_credentials_elsewhere", { address });
+    else findings.state("no_content_credentials", {});
+    return;
+  }
+  if (bytes.byteLength > largestSigned) {
+    findings.degrade("provenance", { reason: "too_large", what: "file", limit: largestSigned });
+    return;
+  }
+  const anchorsFile = process.env["C2PA_TRUST_ANCHORS"];
+  const anchors = anchorsFile ? await readFile(anchorsFile, "utf8") : null;
+  const mediaType = mediaTypes[image.header.format];
+  const credentials = await runAlone({ kind: "credentials", bytes, mediaType, anchors }, limits);
+  credentialEvidence(credentials, findings.state);
+}
+
+/** Traces of resampling and compression, on one part of the image at full resolution. */
+async function examineGrain(
+  { image, regions, wanted }: ExamineInput,
+  limits: Limits,
+  findings: Findings,
+): Promise<Sampling | null> {
+  const { picture, placed } = await windowOf(image, regions);
+  const pixels = picture.width * picture.height;
+  const sampling = await findings.attempt("resampling", async () => {
+    const found = await thread.run({ kind: "sampling", picture, regions: wanted ? placed : [] }, limits);
+    samplingEvidence(found, pixels, findings.state);
+    return found;
+  });
+  if (!wanted) return sampling;
+  const { jpeg } = image.header;
+  const table =
+    image.jpeg && jpeg ? { table: jpeg.firstTable, quality: jpeg.quality ?? nearestQuality(jpeg.firstTable) } : null;
+  await findings.attempt("compression_history", async () => {
+    const history = await thread.run({ kind: "history", picture, jpeg: table, regions: placed }, limits);
+    historyEvidence(history, table?.quality ?? null, pixels, findings.state);
+  });
+  return sampling;
+}
+
+/** At most `mostPixels` around the weightiest region, on the stored 8×8 grid. */
+async function windowOf(
+  image: DecodedImage,
+  regions: readonly Region[],
+): Promise<{ picture: RgbPixels; placed: PlacedRegion[] }> {
+  const { width, height, orientation, pixels } = image;
+  const stored = regions.map(({ id, polygon }) => ({
+    id,
+    polygon: polygon.map((point) => storedPoint(point, image, orientation)),
+  }));
+  if (width * height <= mostPixels) return { picture: { pixels, width, height }, placed: stored };
+  // A square, as far as the image has one.
+  const across = Math.min(width, Math.max(Math.sqrt(mostPixels), mostPixels / height));
+  const shown = { width: wholeBlocks(across), height: wholeBlocks(Math.min(height, mostPixels / across)) };
+  const [first] = stored;
+  const [x, y] = first === undefined ? [width / 2, height / 2] : middleOf(first.polygon);
+  const start = (middle: number, length: number, all: number) =>
+    wholeBlocks(Math.min(Math.max(0, middle - length / 2), all - length));
+  const left = start(x, shown.width, width);
+  const top = start(y, shown.height, height);
+  const cut = await rgbPicture(image)
+    .extract({ left, top, ...shown })
+    .raw()
+    .toBuffer();
+  return {
+    picture: { pixels: cut, ...shown },
+    placed: stored.map(({ id, polygon }) => ({ id, polygon: polygon.map(([u, v]): Point => [u - left, v - top]) })),
+  };
+}
+
+function wholeBlocks(length: number): number {
+  return Math.floor(length / 8) * 8;
+}
+
+function middleOf(polygon: readonly Point[]): Point {
+  const xs = polygon.map(([x]) => x);
+  const ys = polygon.map(([, y]) => y);
+  return [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
+}
+
+async function examineCopies(
+  { image, regions, domain }: ExamineInput,
+  limits: Limits,
+  findings: Findings,
+): Promise<CopyLink[]> {
+  const { width, height, orientation } = image;
+  const scale = Math.min(1, reducedSide / Math.max(width, height));
+  const reduced = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+  const pixels =
+    scale === 1
+      ? image.pixels
+      : await rgbPicture(image).resize(reduced.width, reduced.height, { fit: "fill" }).raw().toBuffer();
+  const [sx, sy] = [reduced.width / width, reduced.height / height];
+  const placed = regions.map(({ id, polygon }) => ({
+    id,
+    polygon: polygon.map((point) => storedPoint(point, image, orientation)).map(([x, y]): Point => [x * sx, y * sy]),
+  }));
+  const found = await thread.run({ kind: "copies", picture: { pixels, ...reduced }, regions: placed }, limits);
+  const shown = displayedSize(width, height, orientation);
+  const within = (value: number, most: number) => Math.min(most, Math.max(0, Math.round(value)));
+  const onDisplay = (polygon: readonly Point[]) =>
+    polygon
+      .map(([x, y]) => displayedPoint([x / sx, y / sy], image, orientation))
+      .map(([x, y]): Point => [within(x, shown.width), within(y, shown.height)]);
+  return copyEvidence(found, { onDisplay, domain, pixels: reduced.width * reduced.height }, findings.state);
+}

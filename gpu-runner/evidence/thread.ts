@@ -1,0 +1,144 @@
+/** The thread in which checks compute on pixels. Started by threads.ts. */
+import { parentPort } from "node:worker_threads";
+import { examineHistory, type ImageHistory } from "./compression/history.ts";
+import { type Copy, findCopies } from "./copy-move/correspondence.ts";
+import { lumaOf, type Plane, type Point, type RgbPixels, rasterize } from "./plane.ts";
+import type { Credentials } from "./provenance/credentials.ts";
+import { type Period, strongestPeriod } from "./resampling/periods.ts";
+import { bandwidthOf, meanSpectrum, type Raster, rasterOf } from "./resampling/spectrum.ts";
+
+export interface PlacedRegion {
+  readonly id: string;
+  /** In pixels of the picture that the task is about. */
+  readonly polygon: readonly Point[];
+}
+
+export type Task =
+  | {
+      readonly kind: "history";
+      readonly picture: RgbPixels;
+      readonly jpeg: { readonly table: Int32Array; readonly quality: number } | null;
+      readonly regions: readonly PlacedRegion[];
+    }
+  | { readonly kind: "sampling"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
+  | { readonly kind: "copies"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
+  | {
+      readonly kind: "credentials";
+      readonly bytes: Uint8Array;
+      readonly mediaType: string;
+      readonly anchors: string | null;
+    };
+
+export interface Periods {
+  readonly horizontal: Period | null;
+  readonly vertical: Period | null;
+}
+
+export interface Sampling {
+  readonly image: Periods;
+  readonly regions: readonly (Periods & { readonly region: string })[];
+  /** Null for pictures too small for a spectrum. */
+  readonly bandwidth: number | null;
+  readonly raster: Raster | null;
+  /** Fraction of neighbours that are exactly alike, as on drawn surfaces and never in photographs. */
+  readonly flat: number;
+}
+
+export interface PlacedCopy extends Copy {
+  /** The region that one of the two places lies in, and which of them. */
+  readonly region: string | null;
+  readonly target: "first" | "second";
+}
+
+export interface Outcome {
+  history: ImageHistory;
+  sampling: Sampling;
+  copies: { copies: readonly PlacedCopy[]; keypoints: number };
+  credentials: Credentials | null;
+}
+
+export type Answer<Kind extends Task["kind"]> = { readonly outcome: Outcome[Kind] } | { readonly error: string };
+
+/** Regions that are looked at on their own. */
+const mostRegions = 4;
+/** Of a copied place: what must lie in a region, and what at most of the other one. */
+const inside = 0.5;
+const outside = 0.2;
+
+function periodsOf(plane: Plane, mask: Uint8Array | null): Periods {
+  return {
+    horizontal: strongestPeriod(plane, "horizontal", mask),
+    vertical: strongestPeriod(plane, "vertical", mask),
+  };
+}
+
+function sampling(picture: RgbPixels, regions: readonly PlacedRegion[]): Sampling {
+  const plane = lumaOf(picture);
+  const masks = regions.slice(0, mostRegions).map(({ id, polygon }) => ({
+    region: id,
+    mask: rasterize(polygon, plane.width, plane.height),
+  }));
+  const rest = new Uint8Array(plane.data.length).fill(1);
+  for (const { mask } of masks) for (let i = 0; i < mask.length; i++) if (mask[i] === 1) rest[i] = 0;
+  const spectrum = meanSpectrum(plane);
+  let alike = 0;
+  for (let i = 1; i < plane.data.length; i++) if (plane.data[i] === plane.data[i - 1]) alike++;
+  return {
+    image: periodsOf(plane, masks.length === 0 ? null : rest),
+    regions: masks.map(({ region, mask }) => ({ region, ...periodsOf(plane, mask) })),
+    bandwidth: spectrum && bandwidthOf(spectrum),
+    raster: spectrum && rasterOf(spectrum),
+    flat: alike / plane.data.length,
+  };
+}
+
+/** The fraction of a polygon that lies in a mask. */
+function covered(polygon: readonly Point[], mask: Uint8Array, { width, height }: RgbPixels): number {
+  const place = rasterize(polygon, width, height);
+  let both = 0;
+  let all = 0;
+  for (let i = 0; i < place.length; i++) {
+    if (place[i] !== 1) continue;
+    all++;
+    if (mask[i] === 1) both++;
+  }
+  return all === 0 ? 0 : both / all;
+}
+
+function copies(picture: RgbPixels, regions: readonly PlacedRegion[]): Outcome["copies"] {
+  const found = findCopies(lumaOf(picture));
+  if (found.copies.length === 0) return { copies: [], keypoints: found.keypoints };
+  const masks = regions.map(({ id, polygon }) => ({ id, mask: rasterize(polygon, picture.width, picture.height) }));
+  const placed = found.copies.map((copy): PlacedCopy => {
+    for (const { id, mask } of masks) {
+      const [first, second] = [covered(copy.first, mask, picture), covered(copy.second, mask, picture)];
+      if (first >= inside && second <= outside) return { ...copy, region: id, target: "first" };
+      if (second >= inside && first <= outside) return { ...copy, region: id, target: "second" };
+    }
+    return { ...copy, region: null, target: "second" };
+  });
+  return { copies: placed, keypoints: found.keypoints };
+}
+
+async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
+  switch (task.kind) {
+    case "history":
+      return examineHistory({ plane: lumaOf(task.picture), jpeg: task.jpeg, regions: task.regions });
+    case "sampling":
+      return sampling(task.picture, task.regions);
+    case "copies":
+      return copies(task.picture, task.regions);
+    case "credentials": {
+      const { readCredentials } = await import("./provenance/credentials.ts");
+      return readCredentials(task.bytes, task.mediaType, task.anchors);
+    }
+  }
+}
+
+parentPort?.on("message", (task: Task) => {
+  perform(task)
+    .then((outcome) => parentPort?.postMessage({ outcome }))
+    .catch((error: unknown) =>
+      parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) }),
+    );
+});
