@@ -15,6 +15,7 @@ from omni_iml.inference import Decoded
 from omni_iml.metrics import mean_interval
 from omni_iml.model import OmniIML
 from omni_iml.serving import example
+from omni_iml.shards import read
 from test_train import shard
 
 
@@ -161,3 +162,21 @@ def test_interval_is_as_wide_as_theory_has_it():
     assert middle == 0.5
     assert low == pytest.approx(0.5 - 1.96 * 0.05, abs=0.012)
     assert high == pytest.approx(0.5 + 1.96 * 0.05, abs=0.012)
+
+
+def test_crops_show_what_was_done(tmp_path, shards):
+    ablate.main(["crops", "--out", str(tmp_path / "small"), "--shards", str(shards), "--side", "64"])
+    whole, small = (read(folder / "shard-1-0.npz") for folder in (shards, tmp_path / "small"))
+    assert small["pixels"].shape[1:] == (64, 64, 3)
+    assert 0 < len(small["jpeg"]) <= len(whole["jpeg"])
+    for pixels, mask in zip(small["pixels"], small["mask"], strict=True):
+        assert not mask.any() or 0.005 < mask.astype(bool).mean() < 0.95
+        found = [
+            (np.array_equal(whole["pixels"][i, y : y + 64, x : x + 64], pixels), i, y, x)
+            for i in range(len(whole["jpeg"]))
+            for y in range(0, 65, 16)
+            for x in range(0, 65, 16)
+        ]
+        same, i, y, x = max(found)
+        assert same
+        assert np.array_equal(whole["mask"][i, y : y + 64, x : x + 64], mask)
