@@ -265,10 +265,11 @@ def measure(args: argparse.Namespace) -> None:
             sources[folder.name] = lambda session, condition, folder=folder: on_images(
                 session, folder, condition, args.limit
             )
-        gated = isinstance(network, OmniIML) and network.config.modality == "gated"
+        # The gate is looked at in the full model alone: forced to either modality, and on resized samples.
+        looked_at = name == "full"
         for source, look in sources.items():
-            for condition, choice in [("as-is", choice) for choice in (CHOICES if gated else ["gate"])] + (
-                [(RESIZED, "gate")] if gated else []
+            for condition, choice in [("as-is", choice) for choice in (CHOICES if looked_at else ["gate"])] + (
+                [(RESIZED, "gate")] if looked_at else []
             ):
                 key = f"{source}|{condition}|{choice}"
                 if key in known["rows"]:
