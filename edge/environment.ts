@@ -64,6 +64,7 @@ const variables = z.object({
   IMAGE_URL_TIMEOUT_S: seconds,
   IMAGE_URL_REDIRECTS: z.coerce.number().int().min(0),
   BATCH_IN_FLIGHT: z.coerce.number().int().positive(),
+  INTERPRETER: optional,
   EGRESS_PROXY_URL: optional.pipe(z.url().nullable()),
   EGRESS_PROXY_SECRET: z.string(),
 });

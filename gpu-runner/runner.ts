@@ -53,12 +53,13 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     },
   );
   let open = false;
+  const reports = new ReportMaker();
   const room: InferRoom = {
     manifest,
     provider: configuration.PROVIDER,
     inference,
     languageModel: languageModelOf(configuration),
-    reports: new ReportMaker(),
+    reports,
     admission: new Admission(configuration.MAX_QUEUED_PIXELS),
     bytes: new Budget(configuration.MAX_QUEUED_BYTES),
     maxPixels: configuration.MAX_PIXELS,
@@ -105,7 +106,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       await ended;
       clearTimeout(patience);
       await new Promise((resolve) => server.close(resolve));
-      await room.reports.stop();
+      await reports.stop();
       await inference.stop();
       // A collector that does not answer must not hold up the end.
       await room.tracing.shutdown().catch((error: unknown) => log.warn({ err: error }, "spans were lost"));

@@ -73,6 +73,8 @@ export interface Analysis {
   degraded_checks: Array<{
     check: string;
     reason: string;
+    /** true where it may work another time: later requests are not answered from this result, then. */
+    retryable?: boolean | undefined;
   }> | null;
   timings: Record<string, number> | null;
   files: Partial<Record<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf", ResultFile>>;
@@ -90,6 +92,7 @@ export interface AnalysisEvent {
 export interface AnalysisOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
+  /** Files to make. `report` is JSON, `report_html` one self-contained page, `report_pdf` the same to print; leave out what you do not read where throughput counts. */
   outputs: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf">;
   /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
   interpretation: "none" | "builtin" | "vlm";
@@ -183,6 +186,7 @@ export interface BatchItemPage {
 export interface BatchOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
+  /** Files to make. `report` is JSON, `report_html` one self-contained page, `report_pdf` the same to print; leave out what you do not read where throughput counts. */
   outputs?: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf"> | undefined;
   /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
   interpretation?: "none" | "builtin" | "vlm" | undefined;
@@ -351,6 +355,7 @@ export interface NewAccount {
 export interface NewAnalysisOptions {
   /** Probability from which a pixel counts as manipulated in mask and regions. Default: the release's. */
   threshold?: number | undefined;
+  /** Files to make. `report` is JSON, `report_html` one self-contained page, `report_pdf` the same to print; leave out what you do not read where throughput counts. */
   outputs?: Array<"probability" | "mask" | "overlay" | "report" | "report_html" | "report_pdf"> | undefined;
   /** Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`. */
   interpretation?: "none" | "builtin" | "vlm" | undefined;

@@ -27,7 +27,11 @@ export const analysisOptions = z
       .array(z.enum(outputNames))
       .min(1)
       .max(outputNames.length)
-      .default(["probability", "mask", "overlay", "report"]),
+      .default([...outputNames])
+      .meta({
+        description:
+          "Files to make. `report` is JSON, `report_html` one self-contained page, `report_pdf` the same to print; leave out what you do not read where throughput counts.",
+      }),
     interpretation: z.enum(["none", "builtin", "vlm"]).default("builtin").meta({
       description:
         "Who says what was done to a region. `vlm`: the vision-language model that this service is configured with, which is then sent the picture; where there is none or it fails, the built-in module answers and `degraded_checks` names `vlm`.",
@@ -40,7 +44,7 @@ export const analysisOptions = z
       .optional(),
     priority: z.enum(["interactive", "batch"]).default("interactive"),
   })
-  .meta({ id: "AnalysisOptions", example: { threshold: 0.3, outputs: ["mask", "report"] } });
+  .meta({ id: "AnalysisOptions", example: { threshold: 0.3, outputs: ["mask", "report_pdf"] } });
 export type AnalysisOptions = z.infer<typeof analysisOptions>;
 
 /** The customer's own labels, returned as they were sent. */
@@ -225,7 +229,17 @@ export const finding = z.object({
   explanation: z.string(),
   evidence: z.array(evidence),
   input_quality: z.array(inputQuality),
-  degraded_checks: z.array(z.object({ check: z.string(), reason: z.string() })),
+  degraded_checks: z
+    .array(
+      z.object({
+        check: z.string(),
+        reason: z.string(),
+        retryable: z.boolean().optional().meta({
+          description: "true where it may work another time: later requests are not answered from this result, then.",
+        }),
+      }),
+    )
+    .meta({ description: "What could not be done, a report or a check: the rest stands without it." }),
   /** Milliseconds by stage. */
   timings: z.record(z.string(), z.number()),
 });

@@ -1,15 +1,18 @@
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { analysisOptions, outputNames } from "@omni-iml/shared/analysis";
 import { newId } from "@omni-iml/shared/ids";
 import { describe, expect, it } from "vitest";
 import {
   analysisObject,
   ended,
   eventually,
+  keyOf,
   newAccount,
   newImage,
   problem,
   resource,
+  resultOf,
   ring,
   runnerFor,
   send,
@@ -17,11 +20,20 @@ import {
   type TestAccount,
   timersOf,
 } from "../testing/client.ts";
+import { cacheKey } from "./cache-key.ts";
 import { listAnalyses, updateIndex } from "./index-table.ts";
+import { release } from "./release.ts";
 
 /** Sends the image without waiting and returns the id. */
 async function start(account: TestAccount, image: Uint8Array<ArrayBuffer>): Promise<string> {
   return (await resource(send(account, image, { prefer: "wait=0" }))).id;
+}
+
+/** The analyses that wait for what `leader` is computing. */
+async function followers(leader: string): Promise<unknown[]> {
+  return runInDurableObject(await resultOf(leader), (_, state) =>
+    state.storage.sql.exec("SELECT analysis FROM followers").toArray(),
+  );
 }
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -253,7 +265,7 @@ describe("results", () => {
     const image = newImage();
     const runner = await runnerFor(image);
     const first = await resource(send(account, image));
-    const options = '{"outputs":["report","overlay","mask","probability"],"retention_s":600}';
+    const options = JSON.stringify({ outputs: [...outputNames].reverse(), retention_s: 600 });
     const second = await resource(send(account, image, { fields: { options } }));
     expect(second).toMatchObject({ status: "succeeded", cached: true, attempts: 0, score: first.score });
     expect(second.id).not.toBe(first.id);
@@ -269,6 +281,53 @@ describe("results", () => {
     const other = await resource(send(account, image, { fields: { options: '{"threshold":0.25}' } }));
     expect(other.cached).toBe(false);
     expect(await runner.calls()).toHaveLength(2);
+  });
+
+  it("gives what may fare better another time to nobody who comes later, and to all who waited for it", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const degraded_checks = [{ check: "report_pdf", reason: "The report could not be laid out.", retryable: true }];
+    const runner = await runnerFor(image, { kind: "hold", finding: { degraded_checks } }, { kind: "succeed" });
+    const ids = [await start(account, image), await start(account, image)];
+    await eventually(async () => expect(await runner.calls()).toHaveLength(1));
+    await eventually(async () => expect(await followers(ids[0] ?? "")).toHaveLength(1));
+    await runner.open();
+    const [first, waited] = await Promise.all(ids.map((id) => ended(account, id)));
+    for (const analysis of [first, waited]) {
+      expect(analysis).toMatchObject({ status: "succeeded", degraded_checks });
+      expect(Object.keys(analysis?.files ?? {})).toEqual(outputNames.filter((name) => name !== "report_pdf"));
+    }
+    expect(await runner.calls()).toHaveLength(1);
+
+    const later = await resource(send(account, image));
+    expect(later).toMatchObject({ status: "succeeded", cached: false, degraded_checks: [] });
+    expect(await resource(send(account, image))).toMatchObject({ cached: true, degraded_checks: [] });
+    expect(await runner.calls()).toHaveLength(2);
+
+    // Each has its own files, and they go with the last analysis that has them.
+    const keys = [first, later].map((analysis) => keyOf(analysis?.files.mask?.url));
+    expect(new Set(keys).size).toBe(2);
+    for (const key of keys) await env.STORAGE.put(key, "a mask");
+    await analysisObject(ids[0] ?? "").erase(account.id);
+    expect(await storedKeys(keys[0] ?? "")).toEqual([keys[0]]);
+    await analysisObject(ids[1] ?? "").erase(account.id);
+    expect(await Promise.all(keys.map(storedKeys))).toEqual([[], [keys[1]]]);
+  });
+
+  it("asks a language model anew while nobody has said which one it is", async () => {
+    const account = await newAccount();
+    const image = newImage();
+    const runner = await runnerFor(image);
+    const fields = { options: '{"interpretation":"vlm"}' };
+    for (const calls of [1, 2]) {
+      expect(await resource(send(account, image, { fields }))).toMatchObject({ cached: false });
+      expect(await runner.calls()).toHaveLength(calls);
+    }
+    const key = (interpretation: "builtin" | "vlm", interpreter: string) =>
+      cacheKey(account.id, "0", analysisOptions.parse({ interpretation }), release, interpreter);
+    expect(await key("vlm", "one")).toBe(await key("vlm", "one"));
+    expect(await key("vlm", "one")).not.toBe(await key("vlm", "other"));
+    expect(await key("builtin", "one")).toBe(await key("builtin", "other"));
   });
 
   it("lets identical analyses under way share one runner call", async () => {
@@ -318,7 +377,7 @@ describe("results", () => {
     const runner = await runnerFor(image);
     const first = await resource(send(account, image));
     const second = await resource(send(account, image));
-    const key = decodeURIComponent(new URL(first.files.mask?.url ?? "").pathname).replace(/^\/omni-iml\//, "");
+    const key = keyOf(first.files.mask?.url);
     await env.STORAGE.put(key, "a mask");
     await analysisObject(first.id).erase(account.id);
     expect(await storedKeys(key)).toEqual([key]);
@@ -332,14 +391,10 @@ describe("results", () => {
     const account = await newAccount();
     const image = newImage();
     const { id, files } = await resource(send(account, image));
-    const key = new URL(files.mask?.url ?? "").pathname.replace(/^\/omni-iml\//, "");
-    const cacheKey = await runInDurableObject(
-      analysisObject(id),
-      (_, state) => state.storage.sql.exec<{ cache_key: string }>("SELECT cache_key FROM record").one().cache_key,
-    );
+    const key = keyOf(files.mask?.url);
+    const result = await resultOf(id);
     await analysisObject(id).erase(account.id);
     await env.STORAGE.put(key, "late");
-    const result = env.RESULTS.getByName(cacheKey);
     const due = await runInDurableObject(result, async (object, state) => {
       const before = state.storage.sql.exec<{ due: number }>("SELECT due FROM timers").one().due;
       state.storage.sql.exec("UPDATE timers SET due = 0");

@@ -348,7 +348,8 @@ export class AnalysisObject extends DurableObject<Environment> {
     if (claim.release === release.release) return claim;
     // First, so that whoever follows it there asks again, and moves as well.
     await this.#result().release(id);
-    const key = await cacheKey(claim.account, claim.input.sha256, claim.options, release);
+    const interpreter = this.#settings.INTERPRETER ?? id;
+    const key = await cacheKey(claim.account, claim.input.sha256, claim.options, release, interpreter);
     return this.#ledger.move(claim, release.release, key);
   }
 
@@ -371,10 +372,14 @@ export class AnalysisObject extends DurableObject<Environment> {
       if (line.finding.model.release !== claim.release) {
         throw new Problem("release_mismatch", `The runner answered with release ${line.finding.model.release}.`);
       }
-      const missing = claim.options.outputs.filter((name) => line.files[name] === undefined);
+      const { degraded_checks } = line.finding;
+      // A report that could not be made is told of; everything else that was asked for must be there.
+      const excused = degraded_checks.map(({ check }) => check);
+      const missing = claim.options.outputs.filter((name) => line.files[name] === undefined && !excused.includes(name));
       if (missing.length > 0) throw new Problem("output_unavailable", `The runner stored no ${missing.join(", ")}.`);
       const { verdict, score } = line.finding;
-      const finished = { finding: JSON.stringify(line.finding), files: line.files, prefix };
+      const reusable = !degraded_checks.some(({ retryable }) => retryable);
+      const finished = { finding: JSON.stringify(line.finding), files: line.files, prefix, reusable };
       if (!(await this.#result().complete(id, finished))) {
         throw new Problem("internal_error", "The result came too late to be used.");
       }

@@ -4,6 +4,9 @@
  * Single flight: of several analyses that want the same result, the first to ask leads and calls the runner, the others
  * follow. When the leader ends in any way, every follower is told to ask again: it then finds the result, or becomes the
  * leader itself. A leader that failed or was canceled therefore costs its followers time and nothing else.
+ *
+ * A result in which something failed that may work another time is for those who asked for it while it was computed. Who
+ * comes later leads again, and what is found then takes its place; the files of before stay with whoever refers to them.
  */
 import { DurableObject } from "cloudflare:workers";
 import { newId } from "@omni-iml/shared/ids";
@@ -21,6 +24,8 @@ export interface FinishedResult {
   files: StoredFiles;
   /** Under which the files lie. */
   prefix: string;
+  /** Whether later analyses may be answered from it. */
+  reusable: boolean;
 }
 
 export type Share =
@@ -48,6 +53,7 @@ type Row = {
   computed_by: string | null;
   finding: string | null;
   files: string;
+  reusable: number;
 };
 
 const schema = `
@@ -56,9 +62,10 @@ CREATE TABLE IF NOT EXISTS result (
   serial INTEGER NOT NULL DEFAULT 0,       -- of the newest attempt
   leader TEXT, leader_until INTEGER NOT NULL DEFAULT 0,
   put_until INTEGER NOT NULL DEFAULT 0,    -- when the last PUT address dies
-  prefix TEXT, computed_by TEXT, finding TEXT, files TEXT NOT NULL DEFAULT '{}' -- once there is a result
+  prefix TEXT, computed_by TEXT, finding TEXT, files TEXT NOT NULL DEFAULT '{}', -- once there is a result
+  reusable INTEGER NOT NULL DEFAULT 1
 );
-CREATE TABLE IF NOT EXISTS refs (analysis TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS refs (analysis TEXT PRIMARY KEY, prefix TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS followers (analysis TEXT PRIMARY KEY);`;
 
 /** Clocks of storage and worker may differ a little when a PUT address dies. */
@@ -66,6 +73,11 @@ const clockMargin = 60_000;
 
 export class ResultObject extends DurableObject<Environment> {
   readonly #timers = new Timers(this.ctx.storage, ["sweep"]);
+
+  constructor(ctx: DurableObjectState, env: Environment) {
+    super(ctx, env);
+    this.#bringUpToDate();
+  }
 
   /**
    * Asks for the result on behalf of `analysis`. A hit takes a reference; the lead is held until `leadUntil` at most and
@@ -80,10 +92,11 @@ export class ResultObject extends DurableObject<Environment> {
         this.ctx.storage.sql.exec("INSERT INTO result (id) VALUES (?)", newId("result"));
         row = this.#row();
       }
-      if (row.prefix !== null && row.finding !== null) {
-        this.ctx.storage.sql.exec("INSERT OR IGNORE INTO refs (analysis) VALUES (?)", analysis);
+      if (row.prefix !== null && row.finding !== null && (row.reusable === 1 || this.#refersTo(row.prefix, analysis))) {
+        this.ctx.storage.sql.exec("INSERT OR REPLACE INTO refs (analysis, prefix) VALUES (?, ?)", analysis, row.prefix);
         const files = resultLine.shape.files.parse(JSON.parse(row.files));
-        return { kind: "hit", own: row.computed_by === analysis, finding: row.finding, files, prefix: row.prefix };
+        const { finding, prefix } = row;
+        return { kind: "hit", own: row.computed_by === analysis, finding, files, prefix, reusable: row.reusable === 1 };
       }
       if (row.leader !== null && row.leader !== analysis && row.leader_until > Date.now()) {
         this.ctx.storage.sql.exec("INSERT OR IGNORE INTO followers (analysis) VALUES (?)", analysis);
@@ -107,15 +120,21 @@ export class ResultObject extends DurableObject<Environment> {
   complete(analysis: string, result: FinishedResult): boolean {
     return this.#commit(() => {
       const row = this.#find();
-      if (!row || row.leader !== analysis || row.prefix !== null || prefixOf(row) !== result.prefix) return false;
+      if (!row || row.leader !== analysis || prefixOf(row) !== result.prefix) return false;
       this.ctx.storage.sql.exec(
-        "UPDATE result SET leader = NULL, computed_by = ?, finding = ?, files = ?, prefix = ?",
+        "UPDATE result SET leader = NULL, computed_by = ?, finding = ?, files = ?, prefix = ?, reusable = ?",
         analysis,
         result.finding,
         JSON.stringify(result.files),
         result.prefix,
+        result.reusable ? 1 : 0,
       );
-      this.ctx.storage.sql.exec("INSERT OR IGNORE INTO refs (analysis) VALUES (?)", analysis);
+      // Those who waited for it get it as it is.
+      this.ctx.storage.sql.exec(
+        "INSERT OR REPLACE INTO refs (analysis, prefix) SELECT analysis, ?1 FROM followers UNION SELECT ?2, ?1",
+        result.prefix,
+        analysis,
+      );
       this.#announceToFollowers();
       return true;
     });
@@ -132,7 +151,7 @@ export class ResultObject extends DurableObject<Environment> {
         this.ctx.storage.sql.exec("UPDATE result SET leader = NULL");
         this.#announceToFollowers();
       }
-      if (this.#count("refs") === 0) {
+      if (row.prefix !== null && !this.#refersTo(row.prefix)) {
         this.ctx.storage.sql.exec("UPDATE result SET prefix = NULL, computed_by = NULL, finding = NULL, files = '{}'");
       }
       this.#timers.set("sweep", Date.now());
@@ -178,7 +197,28 @@ export class ResultObject extends DurableObject<Environment> {
   }
 
   #kept(row: Row): string[] {
-    return [row.prefix, row.leader === null ? null : prefixOf(row)].filter((prefix) => prefix !== null);
+    const referred = this.ctx.storage.sql.exec<{ prefix: string }>("SELECT DISTINCT prefix FROM refs").toArray();
+    const kept = referred.map(({ prefix }) => prefix);
+    return row.leader === null ? kept : [...kept, prefixOf(row)];
+  }
+
+  /** Whether this analysis, or any, refers to the files under `prefix`. */
+  #refersTo(prefix: string, analysis?: string): boolean {
+    const query = "SELECT 1 FROM refs WHERE prefix = ? AND analysis = COALESCE(?, analysis) LIMIT 1";
+    return this.ctx.storage.sql.exec(query, prefix, analysis ?? null).toArray().length > 0;
+  }
+
+  /** The tables of before had one result at most, and every reference was to it. */
+  #bringUpToDate(): void {
+    const { sql } = this.ctx.storage;
+    if (!hasTable(sql, "refs")) return;
+    const columns = sql.exec<{ name: string }>("SELECT name FROM pragma_table_info('refs')").toArray();
+    if (columns.some(({ name }) => name === "prefix")) return;
+    this.ctx.storage.transactionSync(() => {
+      sql.exec("ALTER TABLE result ADD COLUMN reusable INTEGER NOT NULL DEFAULT 1");
+      sql.exec("ALTER TABLE refs ADD COLUMN prefix TEXT");
+      sql.exec("UPDATE refs SET prefix = (SELECT prefix FROM result)");
+    });
   }
 
   #announceToFollowers(): void {

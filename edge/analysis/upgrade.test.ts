@@ -1,5 +1,6 @@
 /** A new release of the model comes while work is under way: no answer of the old one, and nothing lost. */
 import { abortAllDurableObjects, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { analysisOptions } from "@omni-iml/shared/analysis";
 import { newId } from "@omni-iml/shared/ids";
 import { afterEach, describe, expect, it } from "vitest";
@@ -8,12 +9,15 @@ import {
   analysisObject,
   ended,
   eventually,
+  keyOf,
   newAccount,
   newImage,
   problem,
   resource,
+  resultOf,
   runnerFor,
   send,
+  storedKeys,
 } from "../testing/client.ts";
 import { release } from "./release.ts";
 
@@ -123,4 +127,39 @@ it("goes on with a record that the first version of the service left", async () 
   await abortAllDurableObjects();
   await analysisObject(id).dispatch();
   expect(await ended(account, id)).toMatchObject({ status: "succeeded", model: { release: first }, feedback: null });
+});
+
+/** The tables of a result as they were when it was always given to whoever came later. */
+const resultTables = `
+CREATE TABLE result (
+  id TEXT PRIMARY KEY, serial INTEGER NOT NULL DEFAULT 0, leader TEXT, leader_until INTEGER NOT NULL DEFAULT 0,
+  put_until INTEGER NOT NULL DEFAULT 0, prefix TEXT, computed_by TEXT, finding TEXT, files TEXT NOT NULL DEFAULT '{}'
+);
+CREATE TABLE refs (analysis TEXT PRIMARY KEY);
+CREATE TABLE followers (analysis TEXT PRIMARY KEY);`;
+
+it("goes on with a result that an earlier version left, and its files go with the last reference", async () => {
+  const account = await newAccount();
+  const image = newImage();
+  const { id, files } = await resource(send(account, image));
+  const key = keyOf(files.mask?.url);
+  await env.STORAGE.put(key, "a mask");
+  await runInDurableObject(await resultOf(id), (_, { storage }) => {
+    const row = storage.sql.exec<Record<string, SqlStorageValue>>("SELECT * FROM result").one();
+    storage.sql.exec("DROP TABLE result; DROP TABLE refs; DROP TABLE followers;");
+    storage.sql.exec(resultTables);
+    const { id: result = null, serial = 0, prefix = null, finding = null, files: stored = null } = row;
+    storage.sql.exec(
+      "INSERT INTO result (id, serial, prefix, computed_by, finding, files) VALUES (?, ?, ?, ?, ?, ?)",
+      ...[result, serial, prefix, id, finding, stored],
+    );
+    storage.sql.exec("INSERT INTO refs (analysis) VALUES (?)", id);
+  });
+  await abortAllDurableObjects();
+  const second = await resource(send(account, image));
+  expect(second).toMatchObject({ status: "succeeded", cached: true });
+  await analysisObject(second.id).erase(account.id);
+  expect(await storedKeys(key)).toEqual([key]);
+  await analysisObject(id).erase(account.id);
+  expect(await storedKeys(key)).toEqual([]);
 });

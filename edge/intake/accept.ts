@@ -78,7 +78,7 @@ async function admit(env: Environment, { id, account, limits, options }: Order):
 async function create(env: Environment, order: Order): Promise<AnalysisSnapshot> {
   const { id, account, options, metadata, webhook, trace, retention, idempotencyKey, batch } = order;
   const input = await storeInput(env, account, id, order.source);
-  const key = await cacheKey(account, input.sha256, options, release);
+  const key = await cacheKey(account, input.sha256, options, release, settings(env).INTERPRETER ?? id);
   return env.ANALYSES.getByName(id).create(
     {
       id,

@@ -7,12 +7,14 @@ import {
   analysisObject,
   eventually,
   expectProblem,
+  keyOf,
   newAccount,
   newImage,
   postJson,
   problem,
   request,
   resource,
+  resultOf,
   ring,
   runnerFor,
   send,
@@ -25,17 +27,6 @@ async function erasureOf(account: TestAccount, id: string): Promise<Erasure> {
   const response = await request(account, `/v1/analyses/${id}/erasure`);
   expect(response.status).toBe(200);
   return erasure.parse(await response.json());
-}
-
-const keyOf = (address: string | undefined) => new URL(address ?? "").pathname.slice("/omni-iml/".length);
-
-/** The ResultObject of an analysis, also after its end. */
-async function resultOf(id: string) {
-  const name = await runInDurableObject(
-    analysisObject(id),
-    (_, state) => state.storage.sql.exec<{ cache_key: string }>("SELECT cache_key FROM record").one().cache_key,
-  );
-  return env.RESULTS.getByName(name);
 }
 
 describe("an erasure", () => {

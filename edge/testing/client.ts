@@ -163,6 +163,18 @@ export function timersOf(id: string): Promise<string[]> {
   );
 }
 
+/** The ResultObject of an analysis, also after its end. */
+export async function resultOf(id: string) {
+  const name = await runInDurableObject(
+    analysisObject(id),
+    (_, state) => state.storage.sql.exec<{ cache_key: string }>("SELECT cache_key FROM record").one().cache_key,
+  );
+  return env.RESULTS.getByName(name);
+}
+
+/** Where a file lies, by its signed address. */
+export const keyOf = (address: string | undefined) => new URL(address ?? "").pathname.slice("/omni-iml/".length);
+
 export async function storedKeys(prefix: string): Promise<string[]> {
   return (await env.STORAGE.list({ prefix })).objects.map((object) => object.key);
 }

@@ -75,8 +75,10 @@ async function infer(request: IncomingMessage, response: ServerResponse): Promis
   }
   if (step.kind === "succeed" || step.kind === "hold") {
     const stored = { bytes: 1, sha256: "0".repeat(64), content_type: "image/png" };
-    const files = Object.fromEntries(Object.keys(job.outputs).map((name) => [name, stored]));
-    line({ type: "result", finding: { ...finding(job), ...step.finding }, files });
+    const found = { ...finding(job), ...step.finding };
+    const failed = found.degraded_checks.map(({ check }) => check);
+    const made = Object.keys(job.outputs).filter((name) => !failed.includes(name));
+    line({ type: "result", finding: found, files: Object.fromEntries(made.map((name) => [name, stored])) });
   }
   response.end();
 }

@@ -37,7 +37,9 @@ export class Findings {
   }
 
   degrade(check: CheckName, degradation: Degradation): void {
-    this.degraded.push({ check, reason: degradationWords(check, degradation) });
+    const reason = degradationWords(check, degradation);
+    // A busy machine may have more time later; what failed otherwise is the file's doing.
+    this.degraded.push({ check, reason, ...(degradation.reason === "out_of_time" && { retryable: true }) });
   }
 
   /**

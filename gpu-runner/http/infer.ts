@@ -11,6 +11,7 @@ import { Problem } from "@omni-iml/shared/problems";
 import { timestampHeader, verifySignature } from "@omni-iml/shared/signature";
 import type { Context } from "hono";
 import type { Logger } from "pino";
+import type { InferenceProcess } from "../inference/process.ts";
 import type { Budget } from "../jobs/budget.ts";
 import { type JobRoom, runJob } from "../jobs/job.ts";
 import type { Tracing } from "../telemetry/tracing.ts";
@@ -23,6 +24,7 @@ const longestWait = 4000;
 const longestTimer = 2 ** 31 - 1;
 
 export interface InferRoom extends JobRoom {
+  readonly inference: InferenceProcess;
   readonly secret: string;
   readonly maxInputBytes: number;
   /** Bytes of all input files in hand. */

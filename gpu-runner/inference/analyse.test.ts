@@ -96,6 +96,7 @@ describe("interpretation", () => {
     expect(finding.degraded_checks).toContainEqual({
       check: "interpretation",
       reason: "The interpretation model failed: out of memory",
+      retryable: true,
     });
   });
 });

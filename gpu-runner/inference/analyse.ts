@@ -86,7 +86,7 @@ export async function analyse(
       return await interpretRegions(found, located, means);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}` });
+      degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}`, retryable: true });
       return found;
     }
   });
@@ -109,11 +109,19 @@ export async function analyse(
       else if (output === "mask") files.mask = await encodeGrey(maskOf(map, threshold));
       else files.overlay = await overlay();
     }
+    /** Without them a report or a description is missing, and nothing else. */
+    const unlessFailing = <Made>(check: string, made: Promise<Made>) =>
+      made.catch((error: unknown) => {
+        const reason = `Its pictures could not be made: ${error instanceof Error ? error.message : error}`;
+        degraded.push({ check, reason, retryable: true });
+        return null;
+      });
+    const { orientation } = image;
     const pictures: Pictures = {
       report: job.pictures.report
-        ? await reportPictures(image, image.orientation, map, await overlay(), regions)
+        ? await unlessFailing("report", reportPictures(image, orientation, map, await overlay(), regions))
         : null,
-      prompt: job.pictures.prompt ? await promptPictures(image, image.orientation, map, regions) : null,
+      prompt: job.pictures.prompt ? await unlessFailing("vlm", promptPictures(image, orientation, map, regions)) : null,
     };
     const judged = {
       image: facts,

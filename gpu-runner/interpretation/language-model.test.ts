@@ -1,37 +1,11 @@
 /** A language model behind real HTTP: what is taken from it, and what is not. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Region } from "@omni-iml/shared/analysis";
 import { expect, it } from "vitest";
 import type { PixelFinding } from "../inference/protocol.ts";
+import { pixelFinding as finding, region } from "../testing/finding.ts";
 import { describeByLanguageModel } from "./language-model.ts";
 
-const region: Region = {
-  id: "r1",
-  bbox: { x: 0, y: 0, width: 9, height: 9 },
-  polygon: [],
-  area_fraction: 0.1,
-  score: 0.9,
-  manipulation: null,
-  artifacts: [],
-  position: { absolute: "centre", relative: null },
-  content: null,
-  interpretation: null,
-};
-const finding: PixelFinding = {
-  image: { sha256: "", format: "png", width: 9, height: 9, bytes: 1, orientation: 1, frames: 1, jpeg: null },
-  verdict: "tampered",
-  score: 0.9,
-  threshold: 0.5,
-  domain: { name: "natural", confidence: 1 },
-  modality: "rgb",
-  regions: [region],
-  explanation: "built in",
-  evidence: [],
-  input_quality: [],
-  degraded_checks: [],
-  timings: {},
-};
 const picture = new Uint8Array(1);
 const pictures = {
   image: picture,
@@ -41,7 +15,7 @@ const pictures = {
   boxes: [{ id: "r1", left: 0, top: 0, right: 9, bottom: 9 }],
 };
 
-async function answered(content: string | null): Promise<PixelFinding> {
+async function answered(content: string | null, about = finding): Promise<PixelFinding> {
   const server = createServer((_, response) => {
     if (content !== null) response.end(JSON.stringify({ choices: [{ message: { content } }] }));
   });
@@ -49,7 +23,7 @@ async function answered(content: string | null): Promise<PixelFinding> {
   const { port } = server.address() as AddressInfo;
   const model = { url: `http://127.0.0.1:${port}/v1`, model: "some-vl", key: null, timeout: 300 };
   try {
-    return await describeByLanguageModel(finding, pictures, model, new AbortController().signal);
+    return await describeByLanguageModel(about, pictures, model, new AbortController().signal);
   } finally {
     server.closeAllConnections();
     server.close();
@@ -69,6 +43,15 @@ it("describes regions in its own words, which are marked, and changes no verdict
   expect([degraded_checks, verdict]).toEqual([[], "tampered"]);
 });
 
+it("adds nothing to what is taken for a false alarm", async () => {
+  const interpretation = { source: "builtin", certainty: "unlikely", true_region: 0.1 } as const;
+  const doubted = {
+    ...region,
+    interpretation: { ...interpretation, manipulation_probability: null, reasons: [], description: "A false alarm." },
+  };
+  expect((await answered(said("a balloon"), { ...finding, regions: [doubted] })).regions).toEqual([doubted]);
+});
+
 it.each([
   ["nothing", null],
   ["nonsense", "I cannot help with that."],
@@ -79,5 +62,5 @@ it.each([
 ])("is not listened to when it says %s", async (_, content) => {
   const { regions, explanation, degraded_checks } = await answered(content);
   expect([regions, explanation]).toEqual([[region], "built in"]);
-  expect(degraded_checks.map(({ check }) => check)).toEqual(["vlm"]);
+  expect(degraded_checks).toEqual([expect.objectContaining({ check: "vlm", retryable: true })]);
 });

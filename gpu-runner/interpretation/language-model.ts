@@ -102,7 +102,7 @@ export async function describeByLanguageModel(
     signal.throwIfAborted();
     if (!(error instanceof LanguageModelFailure)) throw error;
     const reason = `${error.message} The built-in interpretation is given instead.`;
-    return { ...finding, degraded_checks: [...finding.degraded_checks, { check: "vlm", reason }] };
+    return { ...finding, degraded_checks: [...finding.degraded_checks, { check: "vlm", reason, retryable: true }] };
   }
 }
 
@@ -206,7 +206,8 @@ function refuseNonsense({ instances }: Answer, { boxes }: PromptPictures): void 
 
 function described(region: Region, { manipulation, instances }: Answer, wording: Wording): Region {
   const instance = instances.find(({ id }) => id === region.id);
-  if (instance === undefined) return region;
+  // Of what is taken for a false alarm nothing is said: there is no manipulation to be of a kind.
+  if (instance === undefined || region.interpretation?.certainty === "unlikely") return region;
   const kind = manipulation === "unknown" ? null : manipulation;
   // A title said twice is one reason.
   const reasons = artifactTitles.flatMap((artifact) => {

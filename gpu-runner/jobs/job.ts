@@ -8,6 +8,7 @@ import { readHeader, refuseUnanalysable } from "../image/header.ts";
 import type { InferenceProcess } from "../inference/process.ts";
 import { type PixelOutput, pixelOutput } from "../inference/protocol.ts";
 import { describeByLanguageModel, type LanguageModel } from "../interpretation/language-model.ts";
+import type { ReportOrder } from "../report/make.ts";
 import { encodeRecord, recordOf } from "../report/record.ts";
 import type { ReportMaker } from "../report/report-maker.ts";
 import { download } from "../storage/download.ts";
@@ -15,15 +16,21 @@ import { upload } from "../storage/upload.ts";
 import type { Telemetry } from "../telemetry/metrics.ts";
 import type { Admission } from "./admission.ts";
 
+/** Outputs that are laid out from record and pictures. */
+const reportFormats = [
+  ["report_html", "html"],
+  ["report_pdf", "pdf"],
+] as const satisfies readonly (readonly [OutputName, ReportOrder["format"]])[];
+
 export type Stage = (typeof stages)[number];
 
 export interface JobRoom {
   readonly manifest: ReleaseManifest;
   readonly provider: Finding["model"]["provider"];
-  readonly inference: InferenceProcess;
+  readonly inference: Pick<InferenceProcess, "refuseCondemned" | "pixelsBefore" | "analyse">;
   /** Describes regions for whom asks for it; null where none is configured. */
   readonly languageModel: LanguageModel | null;
-  readonly reports: ReportMaker;
+  readonly reports: Pick<ReportMaker, "make">;
   /** Of all jobs that are queued or being analysed. */
   readonly admission: Admission;
   readonly maxPixels: number;
@@ -71,7 +78,7 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
       const parsed = pixelOutput.safeParse(name);
       return parsed.success ? [parsed.data] : [];
     });
-    const wanted = { html: "report_html" in request.outputs, pdf: "report_pdf" in request.outputs };
+    const layouts = reportFormats.filter(([name]) => name in request.outputs);
     const byLanguageModel = request.options.interpretation === "vlm";
     const { finding, files, pictures, queuedFor } = await room.inference.analyse(
       {
@@ -79,7 +86,7 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
         pixels,
         sha256: request.sha256,
         outputs,
-        pictures: { report: wanted.html || wanted.pdf, prompt: byLanguageModel },
+        pictures: { report: layouts.length > 0, prompt: byLanguageModel },
         options: request.options,
       },
       { signal, onStage: watch.onStage },
@@ -119,17 +126,32 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
       options: request.options,
       manifest: room.manifest,
       languageModel: room.languageModel?.model ?? null,
-      files: { ...stored },
+      files: stored,
       now: new Date(),
     });
     await store("report", encodeRecord(record));
-    if (pictures.report !== null) {
+    /** The report, or why there is none. */
+    const laidOutOr = async (format: "html" | "pdf"): Promise<Uint8Array | string> => {
+      if (pictures.report === null) return "The report's pictures could not be made.";
+      try {
+        return await room.reports.make({ record, pictures: pictures.report, format }, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        return `The report could not be laid out: ${error instanceof Error ? error.message : String(error)}.`;
+      }
+    };
+    if (layouts.length > 0) {
       watch.onStage("report", null);
       const laidOut = stopwatch();
-      const reports = await room.reports.make({ record, pictures: pictures.report, ...wanted });
+      const reports = await Promise.all(
+        layouts.map(async ([name, format]) => ({ name, made: await laidOutOr(format) })),
+      );
       whole.timings["report"] = laidOut();
-      if (reports.html !== null) await store("report_html", reports.html);
-      if (reports.pdf !== null) await store("report_pdf", reports.pdf);
+      for (const { name, made } of reports) {
+        // The finding does not depend on it: it is delivered without the report.
+        if (made instanceof Uint8Array) await store(name, made);
+        else whole.degraded_checks = [...whole.degraded_checks, { check: name, reason: made, retryable: true }];
+      }
     }
     whole.timings["upload"] = uploaded();
     whole.timings["total"] = Math.round(performance.now() - start);

@@ -9,19 +9,12 @@ import type { ReportRecord } from "./record.ts";
 export interface ReportOrder {
   readonly record: ReportRecord;
   readonly pictures: ReportPictures;
-  readonly html: boolean;
-  readonly pdf: boolean;
+  readonly format: "html" | "pdf";
 }
 
-export interface Reports {
-  readonly html: Uint8Array | null;
-  readonly pdf: Uint8Array | null;
-}
-
-export async function makeReports({ record, pictures, html, pdf }: ReportOrder): Promise<Reports> {
+export async function makeReport({ record, pictures, format }: ReportOrder): Promise<Uint8Array> {
   const content = contentOf(record, english);
-  return {
-    html: html ? new TextEncoder().encode(await htmlReport(content, pictures)) : null,
-    pdf: pdf ? await pdfReport(content, pictures, new Date(record.made_at)) : null,
-  };
+  return format === "html"
+    ? new TextEncoder().encode(await htmlReport(content, pictures))
+    : pdfReport(content, pictures, new Date(record.made_at));
 }

@@ -4,7 +4,7 @@
  * byte (render.ts).
  */
 import { createRequire } from "node:module";
-import { type AnalysisOptions, analysisOptions, type Finding, finding } from "@omni-iml/shared/analysis";
+import { type AnalysisOptions, analysisOptions, type Finding, finding, outputNames } from "@omni-iml/shared/analysis";
 import { storedFile } from "@omni-iml/shared/inference";
 import { type ReleaseManifest, releaseManifest } from "@omni-iml/shared/release";
 import sharp from "sharp";
@@ -57,6 +57,7 @@ export interface RecordInput {
   readonly options: AnalysisOptions;
   readonly manifest: ReleaseManifest;
   readonly languageModel: string | null;
+  /** Those that are stored already, in whatever order they came to be. */
   readonly files: ReportRecord["files"];
   readonly now: Date;
 }
@@ -91,7 +92,7 @@ export function recordOf({
     },
     software,
     language_model: found.regions.some((region) => region.interpretation?.source === "vlm") ? languageModel : null,
-    files,
+    files: Object.fromEntries(outputNames.flatMap((name) => (files[name] ? [[name, files[name]]] : []))),
     reading:
       "score is the calibrated probability that anything in the image was manipulated. The probability map has the size of the displayed image; 255 means certainly manipulated. That nothing was detected does not prove authenticity.",
   };

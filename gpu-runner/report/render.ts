@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { decodeImage } from "../image/decode.ts";
-import { makeReports } from "./make.ts";
+import { makeReport } from "./make.ts";
 import { reportPictures } from "./pictures.ts";
 import { reportRecord } from "./record.ts";
 
@@ -40,11 +40,7 @@ const record = reportRecord.parse(JSON.parse(given("report").toString("utf8")));
 const image = await decodeImage(recorded("image", record.image.sha256), record.image.width * record.image.height);
 const overlay = recorded("overlay", record.files["overlay"]?.sha256);
 const pictures = await reportPictures(image, image.orientation, record.image, overlay, record.regions);
-const { html, pdf } = await makeReports({ record, pictures, html: true, pdf: true });
 mkdirSync(values.out, { recursive: true });
-for (const [name, bytes] of [
-  ["report.html", html],
-  ["report.pdf", pdf],
-] as const) {
-  if (bytes !== null) writeFileSync(join(values.out, name), bytes);
+for (const format of ["html", "pdf"] as const) {
+  writeFileSync(join(values.out, `report.${format}`), await makeReport({ record, pictures, format }));
 }

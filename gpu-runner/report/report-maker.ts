@@ -1,44 +1,37 @@
-/** Reports are laid out on a thread of their own: a page of PDF takes as long as some requests, and HTTP must not wait. */
-import { Worker } from "node:worker_threads";
-import type { ReportOrder, Reports } from "./make.ts";
-import type { ThreadAnswer, ThreadOrder } from "./report-thread.ts";
+/** Reports are laid out on threads of their own: a page of PDF takes as long as some requests, and HTTP must not wait. */
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Piscina } from "piscina";
+import type { ReportOrder } from "./make.ts";
+
+/** Milliseconds for one report; what takes longer on the busiest machine will not end. */
+const longest = 60_000;
+/** Reports may lag behind a little: the cores are the network's. */
+const niceness = 5;
 
 export class ReportMaker {
-  #worker: Worker | null = null;
-  readonly #outstanding = new Map<number, PromiseWithResolvers<Reports>>();
-  #lastId = 0;
+  readonly #threads = new Piscina<ReportOrder, Uint8Array>({
+    filename: fileURLToPath(new URL("./make.ts", import.meta.url)),
+    name: "makeReport",
+    // Started by the first report, and kept: the fonts are read once.
+    minThreads: 0,
+    maxThreads: Math.max(1, Math.floor(availableParallelism() / 4)),
+    idleTimeout: Number.POSITIVE_INFINITY,
+    niceIncrement: niceness,
+  });
 
-  /** @throws where the layout fails or its thread ends; the next report gets a new thread. */
-  make(order: ReportOrder): Promise<Reports> {
-    this.#worker ??= this.#start();
-    const id = ++this.#lastId;
-    const answer = Promise.withResolvers<Reports>();
-    this.#outstanding.set(id, answer);
-    this.#worker.postMessage({ id, ...order } satisfies ThreadOrder);
-    return answer.promise;
+  /** @throws the signal's reason, or why the layout failed or took too long; neither disturbs another report. */
+  async make(order: ReportOrder, signal: AbortSignal): Promise<Uint8Array> {
+    const time = AbortSignal.timeout(longest);
+    try {
+      return await this.#threads.run(order, { signal: AbortSignal.any([signal, time]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw time.aborted ? new Error(`it was not finished within ${longest / 1000} s`) : error;
+    }
   }
 
-  async stop(): Promise<void> {
-    await this.#worker?.terminate();
-  }
-
-  #start(): Worker {
-    const worker = new Worker(new URL("./report-thread.ts", import.meta.url));
-    // It never keeps a runner alive that has ended.
-    worker.unref();
-    worker.on("message", ({ id, ...answer }: ThreadAnswer) => {
-      const outstanding = this.#outstanding.get(id);
-      this.#outstanding.delete(id);
-      if ("failure" in answer) outstanding?.reject(new Error(answer.failure));
-      else outstanding?.resolve(answer);
-    });
-    const ended = (reason: unknown) => {
-      if (this.#worker === worker) this.#worker = null;
-      for (const { reject } of this.#outstanding.values()) reject(reason);
-      this.#outstanding.clear();
-    };
-    worker.on("error", ended);
-    worker.on("exit", (code) => ended(new Error(`the report thread ended with exit code ${code}`)));
-    return worker;
+  stop(): Promise<void> {
+    return this.#threads.destroy();
   }
 }

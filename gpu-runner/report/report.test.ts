@@ -30,6 +30,7 @@ it("are stored beside the JSON report, can be made again from it to the byte, an
     expect(result?.finding.degraded_checks).toContainEqual({
       check: "vlm",
       reason: expect.stringContaining("No vision-language model is configured"),
+      retryable: true,
     });
     const stored = (name: string) => storage.objects.get(`/${job}/${name}`) ?? Buffer.alloc(0);
     const html = stored("report_html").toString();

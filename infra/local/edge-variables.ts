@@ -36,6 +36,8 @@ export function edgeVariables(
     S3_ACCESS_KEY_ID: s3Credentials.accessKeyId,
     S3_SECRET_ACCESS_KEY: s3Credentials.secretAccessKey,
   };
+  const { INTERPRETER_URL: url, INTERPRETER_MODEL: model } = environment;
+  if (url && model) variables["INTERPRETER"] = `${model} at ${url}`;
   for (const name of replaceable) {
     const value = environment[name];
     if (value !== undefined) variables[name] = value;
