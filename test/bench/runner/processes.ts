@@ -81,8 +81,24 @@ function field(pid: number, file: string, pattern: RegExp): string {
   }
 }
 
-function processorSecondsOf(pid: number): number {
-  // Fields 14 and 15 of proc(5)'s stat, in ticks of 10 ms; the second field, in brackets, may hold spaces.
-  const rest = field(pid, "stat", /^\d+ \(.*\) (.*)$/s).split(" ");
+/** The fields of proc(5)'s stat from the third one on; the second, in brackets, may hold spaces. */
+function statOf(pid: number): string[] {
+  return field(pid, "stat", /^\d+ \(.*\) (.*)$/s).split(" ");
+}
+
+/** Seconds of processor time that a process has had. */
+export function processorSecondsOf(pid: number): number {
+  // Fields 14 and 15, in ticks of 10 ms.
+  const rest = statOf(pid);
   return (Number(rest[11] ?? 0) + Number(rest[12] ?? 0)) / 100;
+}
+
+/** The process group of a process. */
+export function groupOf(pid: number): number {
+  return Number(statOf(pid)[2] ?? 0);
+}
+
+/** Resident memory of a process, in bytes. */
+export function residentMemoryOf(pid: number): number {
+  return Number(field(pid, "status", /^VmRSS:\s+(\d+) kB$/m)) * 1024;
 }

@@ -1,0 +1,313 @@
+/**
+ * `npm run test:load`: from half of what one machine can do to eight times that. The excess must be refused with 429 and
+ * `Retry-After`, the admitted must all succeed in bounded time, as many a second as ever; memory must stay flat; and a
+ * burst of one account must not starve another. The stack is the real one with the real model, on small images.
+ *
+ * Prints tables; exits 1 with a list of what did not hold. Figures that depend on who else uses the machine have slack:
+ * a step's goodput may fall to 60 % of the best one's, and latency may be three times what the account's own limit and the
+ * step's goodput explain.
+ *
+ *   --minutes N      of load in all (20)
+ *   --in-flight N    analyses that an account may have under way (16)
+ *   --plots FOLDER   writes load-goodput.svg, load-latency.svg and load-memory.svg there
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { createdAccount } from "@omni-iml/shared/accounts";
+import { newLocalAccount } from "../../infra/local/local-account.ts";
+import { freePort } from "../../infra/local/ports.ts";
+import { LocalStack } from "../../infra/local/stack.ts";
+import { StateFolder } from "../../infra/local/state-folder.ts";
+import { drawPlot } from "../bench/plot.ts";
+import { temporaryState } from "../end-to-end/local-service.ts";
+import { type Account, type Ending, offer, saturate, smallImages } from "./offered-load.ts";
+import { type MemorySample, Watch } from "./watch.ts";
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "20" },
+    "in-flight": { type: "string", default: "16" },
+    plots: { type: "string", default: "" },
+  },
+});
+const minutes = Number(values.minutes);
+const inFlight = Number(values["in-flight"]);
+if (!(minutes >= 1) || !(inFlight >= 2)) throw new Error("--minutes is 1 or more, --in-flight 2 or more");
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+
+/** What is offered, as multiples of what was measured to be possible. */
+const factors = [0.5, 0.8, 1, 1.5, 2, 4, 8] as const;
+/** How the time is spent. */
+const share = { capacity: 0.1, ramp: 0.45, overload: 0.25, alone: 0.05, burst: 0.15 } as const;
+const seconds = (part: keyof typeof share) => Math.max(10, minutes * 60 * share[part]);
+/** The steady account's share of what is possible. */
+const steadyShare = 0.15;
+
+const complaints: string[] = [];
+const mebibyte = 2 ** 20;
+
+async function createAccount(stack: LocalStack, operatorKey: string, name: string): Promise<Account> {
+  const answer = await fetch(`${stack.baseUrl}/v1/accounts`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${operatorKey}`, "content-type": "application/json" },
+    // What is refused is refused for what is under way, not for the number of requests.
+    body: JSON.stringify({
+      name,
+      in_flight_limit: inFlight,
+      requests_per_minute: 1_000_000,
+      monthly_quota: 10_000_000,
+    }),
+  });
+  const { key } = createdAccount.parse(await answer.json()).api_key;
+  if (key === null) throw new Error("a new account comes with its key");
+  return { baseUrl: stack.baseUrl, key };
+}
+
+interface Step {
+  name: string;
+  /** Sent a second. */
+  offered: number;
+  sent: number;
+  /** Succeeded a second, while the load was on. */
+  goodput: number;
+  succeeded: number;
+  refused: number;
+  /** Milliseconds from sending to the end, of those that succeeded; rising. */
+  latencies: readonly number[];
+  /** Milliseconds to the refusal; rising. */
+  refusals: readonly number[];
+  /** Succeeded for each second of processor time of the stack; NaN where another load ran beside it. */
+  perProcessorSecond: number;
+}
+
+function quantile(rising: readonly number[], part: number): number {
+  return rising[Math.min(rising.length - 1, Math.floor(part * rising.length))] ?? Number.NaN;
+}
+
+/** Sums up what happened within `length` seconds from `start` on, and complains of what must not happen. */
+function sumUp(name: string, endings: readonly Ending[], start: number, length: number, processor: number): Step {
+  const rising = (list: readonly number[]) => [...list].sort((a, b) => a - b);
+  const done = endings.filter((one) => one.kind === "done");
+  const refused = endings.filter((one) => one.kind === "refused");
+  for (const one of endings) if (one.kind === "broken") complaints.push(`${name}: ${one.what}`);
+  for (const { status, code, retryAfter } of refused) {
+    if (status !== 429) complaints.push(`${name}: refused with ${status} ${code} instead of 429`);
+    if (retryAfter === null || !(retryAfter >= 1)) complaints.push(`${name}: ${code} without Retry-After`);
+  }
+  const within = done.filter(({ endedAt }) => endedAt <= start + length * 1000).length;
+  return {
+    name,
+    offered: endings.length / length,
+    sent: endings.length,
+    goodput: within / length,
+    succeeded: done.length,
+    refused: refused.length,
+    latencies: rising(done.map(({ sentAt, endedAt }) => endedAt - sentAt)),
+    refusals: rising(refused.map(({ sentAt, endedAt }) => endedAt - sentAt)),
+    perProcessorSecond: done.length / processor,
+  };
+}
+
+const heads = [
+  "offered",
+  "a second",
+  "sent",
+  "succeeded",
+  "goodput",
+  "429",
+  "latency p50",
+  "p95",
+  "max",
+  "429 after p95",
+  "by processor second",
+];
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`;
+}
+
+function row(step: Step): string {
+  const { name, offered, sent, succeeded, goodput, refused, latencies, refusals, perProcessorSecond } = step;
+  const time = (milliseconds: number) => (Number.isNaN(milliseconds) ? "" : `${(milliseconds / 1000).toFixed(2)} s`);
+  return line([
+    name,
+    offered.toFixed(2),
+    String(sent),
+    String(succeeded),
+    `${goodput.toFixed(2)}/s`,
+    `${refused} (${((100 * refused) / Math.max(1, sent)).toFixed(0)} %)`,
+    time(quantile(latencies, 0.5)),
+    time(quantile(latencies, 0.95)),
+    time(latencies.at(-1) ?? Number.NaN),
+    time(quantile(refusals, 0.95)),
+    Number.isNaN(perProcessorSecond) ? "" : perProcessorSecond.toFixed(2),
+  ]);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** The mean of each part's memory, in MiB, in so many equal spans of time. */
+function memoryBySpan(
+  samples: readonly MemorySample[],
+  spans: number,
+): Map<string, [minute: number, mebibytes: number][]> {
+  const [first, last] = [samples[0]?.at ?? 0, samples.at(-1)?.at ?? 1];
+  const sums = new Map<string, { sum: number; count: number }[]>();
+  for (const { at, parts } of samples) {
+    const span = Math.min(spans - 1, Math.floor((spans * (at - first)) / (last - first)));
+    for (const [part, bytes] of parts) {
+      const own = sums.get(part) ?? Array.from({ length: spans }, () => ({ sum: 0, count: 0 }));
+      sums.set(part, own);
+      const one = own[span];
+      if (one !== undefined) {
+        one.sum += bytes;
+        one.count++;
+      }
+    }
+  }
+  const minute = (span: number) => Number((((span + 0.5) * (last - first)) / spans / 60_000).toFixed(1));
+  return new Map(
+    [...sums].map(([part, own]) => [
+      part,
+      own.flatMap(({ sum, count }, span) =>
+        count === 0 ? [] : [[minute(span), sum / count / mebibyte] as [number, number]],
+      ),
+    ]),
+  );
+}
+
+await using state = await temporaryState();
+const folder = new StateFolder(state.path);
+await folder.secrets(newLocalAccount);
+const stack = new LocalStack({ port: await freePort(), state: folder, report: (text) => complaints.push(text) });
+const { apiKey } = await stack.start();
+try {
+  const crowd = await createAccount(stack, apiKey, "crowd");
+  const steady = await createAccount(stack, apiKey, "steady");
+  const image = await smallImages();
+  await saturate(crowd, image, 2, 5);
+  using watch = new Watch(stack);
+
+  const measure = async (
+    name: string,
+    length: number,
+    load: () => Promise<Ending[]>,
+    byItself = true,
+  ): Promise<Step> => {
+    const start = performance.now();
+    const processor = byItself ? watch.processorSeconds : Number.NaN;
+    const endings = await load();
+    const step = sumUp(name, endings, start, length, watch.processorSeconds - processor);
+    say(row(step));
+    return step;
+  };
+
+  say(`${minutes} minutes; an account may have ${inFlight} analyses under way\n`);
+  say(line(heads));
+  say(line(heads.map(() => "---")));
+  const length = seconds("capacity");
+  const possible = await measure(`${inFlight} clients in turns`, length, () =>
+    saturate(crowd, image, inFlight, length),
+  );
+  const capacity = possible.goodput;
+  if (capacity === 0) throw new Error("no analysis ended in time: give it more --minutes");
+  const ramp: (Step & { factor: number })[] = [];
+  for (const factor of factors) {
+    const time = seconds("ramp") / factors.length;
+    const step = await measure(`${factor} ×`, time, () => offer(crowd, image, factor * capacity, time));
+    ramp.push({ ...step, factor });
+  }
+  const overload = await measure("2 ×, on and on", seconds("overload"), () =>
+    offer(crowd, image, 2 * capacity, seconds("overload")),
+  );
+  const trickle = (time: number) => offer(steady, image, steadyShare * capacity, time);
+  const alone = await measure("steady account alone", seconds("alone"), () => trickle(seconds("alone")));
+  const time = seconds("burst");
+  const burst = measure("burst of another, 8 ×", time, () => offer(crowd, image, 8 * capacity, time), false);
+  const beside = await measure("steady account beside the burst", time, () => trickle(time), false);
+  await burst;
+
+  const best = Math.max(...[possible, ...ramp, overload].map(({ goodput }) => goodput));
+  for (const step of [...ramp.filter(({ factor }) => factor >= 1.5), overload]) {
+    if (step.goodput < 0.6 * best) {
+      complaints.push(`${step.name}: goodput ${step.goodput.toFixed(2)}/s, where ${best.toFixed(2)}/s was possible`);
+    }
+    if (step.refused === 0) complaints.push(`${step.name}: nothing was refused`);
+  }
+  for (const step of [...ramp, overload]) {
+    const explained = (inFlight / Math.max(step.goodput, Number.EPSILON)) * 1000;
+    const slowest = step.latencies.at(-1) ?? 0;
+    if (step.offered > capacity && slowest > 3 * explained) {
+      complaints.push(`${step.name}: an analysis took ${(slowest / 1000).toFixed(1)} s`);
+    }
+  }
+  // It finds a full queue of the other's before it, and nothing more.
+  const turn = ((inFlight + 1) / capacity) * 1000;
+  const waited = quantile(beside.latencies, 0.95);
+  if (beside.refused > 0 || beside.succeeded < beside.sent)
+    complaints.push("the steady account did not get all it sent");
+  if (waited > quantile(alone.latencies, 0.95) + 3 * turn) {
+    complaints.push(`the steady account waited ${(waited / 1000).toFixed(1)} s beside the burst`);
+  }
+
+  const memory = memoryBySpan(watch.samples, 10);
+  say("\n| part | MiB after warming up | MiB at the end | most |\n| --- | --- | --- | --- |");
+  for (const [part, points] of memory) {
+    const mib = points.map(([, value]) => value);
+    const [early, late] = [mib[2] ?? 0, mib.at(-1) ?? 0];
+    say(line([part, early.toFixed(0), late.toFixed(0), Math.max(...mib).toFixed(0)]));
+    if (late > early * 1.25 && late - early > 64) {
+      complaints.push(`${part} grew from ${early.toFixed(0)} to ${late.toFixed(0)} MiB`);
+    }
+  }
+
+  if (values.plots !== "") {
+    const write = (file: string, svg: string) => writeFileSync(join(values.plots, file), svg);
+    const over = (name: string, y: (step: Step) => number) => ({
+      name,
+      points: ramp.map((step) => [step.factor, y(step)] as const),
+    });
+    const xTitle = "offered, as a multiple of what one machine was measured to do";
+    write(
+      "load-goodput.svg",
+      drawPlot({
+        title: "Goodput from half load to eight times too much",
+        xTitle,
+        yTitle: "analyses a second",
+        logarithmicX: true,
+        lines: [over("succeeded", ({ goodput }) => goodput)],
+      }),
+    );
+    write(
+      "load-latency.svg",
+      drawPlot({
+        title: `Latency of what was admitted, ${inFlight} at a time`,
+        xTitle,
+        yTitle: "seconds",
+        logarithmicX: true,
+        lines: [
+          over("p95", ({ latencies }) => quantile(latencies, 0.95) / 1000),
+          over("median", ({ latencies }) => quantile(latencies, 0.5) / 1000),
+        ],
+      }),
+    );
+    write(
+      "load-memory.svg",
+      drawPlot({
+        title: "Resident memory under load",
+        xTitle: "minutes",
+        yTitle: "MiB",
+        logarithmicX: false,
+        lines: [...memory].map(([name, points]) => ({ name, points })),
+      }),
+    );
+  }
+} finally {
+  await stack.stop();
+}
+for (const complaint of new Set(complaints)) say(`- ${complaint}`);
+say(`\n${new Set(complaints).size} complaints`);
+process.exit(complaints.length > 0 ? 1 : 0);
