@@ -153,7 +153,7 @@ export type Degradation =
   | { readonly reason: "damaged"; readonly what: string; readonly error: string }
   | { readonly reason: "too_large"; readonly what: string; readonly limit: number }
   | { readonly reason: "out_of_time"; readonly milliseconds: number }
-  | { readonly reason: "failed"; readonly error: string }
+  | { readonly reason: "failed" | "thread_lost"; readonly error: string }
   | { readonly reason: "cut_short"; readonly examined: number; readonly of: number };
 
 /** What can be wrong with an input. Those of `undecidable` leave nothing that "nothing was found" could rest on. */

@@ -1,11 +1,10 @@
 /** Whole examinations of real files, made here of the bundled photographs. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Finding, Region } from "@omni-iml/shared/analysis";
+import type { Region } from "@omni-iml/shared/analysis";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "../image/decode.ts";
-import { displayedSize } from "../image/orientation.ts";
 import { type Examined, type ExamineInput, examine } from "./evidence.ts";
 
 const samples = new URL("../../test/samples/", import.meta.url);
@@ -27,24 +26,14 @@ function regionOf(polygon: Region["polygon"], id = "r1"): Region {
   };
 }
 
-interface Examination extends Partial<Omit<ExamineInput, "bytes" | "image" | "facts">> {
+interface Examination extends Partial<Omit<ExamineInput, "bytes" | "image">> {
   readonly signal?: AbortSignal;
 }
 
 async function look(bytes: Uint8Array, { signal, ...more }: Examination = {}): Promise<Examined> {
   const image = await decodeImage(bytes, 1e7);
-  const { jpeg, format } = image.header;
-  const facts: Finding["image"] = {
-    sha256: "",
-    format,
-    ...displayedSize(image.width, image.height, image.orientation),
-    bytes: bytes.byteLength,
-    orientation: image.orientation,
-    frames: image.frames,
-    jpeg: jpeg && { quality: jpeg.quality, subsampling: jpeg.subsampling, progressive: jpeg.progressive },
-  };
   const about = { regions: [], modality: "fused", domain: "natural", wanted: true, ...more } as const;
-  return examine({ bytes, image, facts, ...about }, signal ?? new AbortController().signal);
+  return examine({ bytes, image, ...about }, signal ?? new AbortController().signal);
 }
 
 const codesOf = ({ evidence }: Examined) => evidence.map(({ code }) => code);

@@ -36,7 +36,6 @@ const thread = new TaskThread();
 export interface ExamineInput {
   readonly bytes: Uint8Array;
   readonly image: DecodedImage;
-  readonly facts: Finding["image"];
   readonly regions: readonly Region[];
   readonly modality: Finding["modality"];
   readonly domain: Finding["domain"]["name"];
@@ -58,7 +57,7 @@ export interface Examined {
  * @throws the signal's reason, and nothing else
  */
 export async function examine(input: ExamineInput, signal: AbortSignal): Promise<Examined> {
-  const { facts, image, modality, wanted } = input;
+  const { image, modality, wanted } = input;
   const findings = new Findings(signal);
   const limits: Limits = { milliseconds: checkTime, signal };
   findings.state("modality", { modality, jpeg_traces_available: image.jpeg });
@@ -68,9 +67,15 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
     examineGrain(input, limits, findings),
   ]);
   if (wanted) await findings.attempt("provenance", () => examineProvenance(input, metadata, limits, findings));
+  const shown = displayedSize(image.width, image.height, image.orientation);
   return {
     evidence: wanted ? findings.evidence : [],
-    input_quality: caveatsOf({ facts, jpeg: image.header.jpeg, metadata, sampling }),
+    input_quality: caveatsOf({
+      facts: { ...shown, format: image.header.format, frames: image.frames },
+      jpeg: image.header.jpeg,
+      metadata,
+      sampling,
+    }),
     degraded_checks: findings.degraded,
     links: links ?? [],
   };

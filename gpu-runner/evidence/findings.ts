@@ -8,7 +8,7 @@ import {
   type EvidenceDetails,
   evidenceCodes,
 } from "./codes.ts";
-import { OutOfTime } from "./threads.ts";
+import { OutOfTime, ThreadLost } from "./threads.ts";
 import { degradationWords, evidenceWords } from "./words.ts";
 
 /** How a check says what it found. */
@@ -38,8 +38,9 @@ export class Findings {
 
   degrade(check: CheckName, degradation: Degradation): void {
     const reason = degradationWords(check, degradation);
-    // A busy machine may have more time later; what failed otherwise is the file's doing.
-    this.degraded.push({ check, reason, ...(degradation.reason === "out_of_time" && { retryable: true }) });
+    // A busy machine may have more time, or memory, later; what failed otherwise is the file's doing.
+    const retryable = degradation.reason === "out_of_time" || degradation.reason === "thread_lost";
+    this.degraded.push({ check, reason, ...(retryable && { retryable }) });
   }
 
   /**
@@ -56,7 +57,8 @@ export class Findings {
         this.degrade(check, { reason: "out_of_time", milliseconds: error.milliseconds });
       } else {
         const text = error instanceof Error ? error.message : String(error);
-        this.degrade(check, { reason: "failed", error: text.slice(0, 300) });
+        const reason = error instanceof ThreadLost ? "thread_lost" : "failed";
+        this.degrade(check, { reason, error: text.slice(0, 300) });
       }
       return null;
     }

@@ -1,24 +1,19 @@
-import type { Finding } from "@omni-iml/shared/analysis";
 import { expect, it } from "vitest";
 import { libjpegTable } from "../image/jpeg.ts";
 import { caveatsOf, type QualityInput } from "./input-quality.ts";
 
-const facts: Finding["image"] = {
-  sha256: "",
+const facts: QualityInput["facts"] = {
   format: "jpeg",
   width: 3000,
   height: 2000,
-  bytes: 1,
-  orientation: 1,
   frames: 1,
-  jpeg: { quality: 92, subsampling: "4:2:0", progressive: false },
 };
 
 function jpegOf(quality: number): QualityInput["jpeg"] {
   return { quality, firstTable: libjpegTable(quality) };
 }
 
-function codes(changes: Partial<Finding["image"]>, more: Partial<QualityInput> = {}) {
+function codes(changes: Partial<QualityInput["facts"]>, more: Partial<QualityInput> = {}) {
   const jpeg = (changes.format ?? "jpeg") === "jpeg" ? jpegOf(92) : null;
   return caveatsOf({ facts: { ...facts, ...changes }, jpeg, metadata: null, sampling: null, ...more }).map(
     ({ code }) => code,
@@ -53,7 +48,7 @@ it("judges tables that are none of libjpeg's by the nearest", () => {
 });
 
 it("calls a screenshot one where it says so or is drawn, and only like one where it has a screen's size", () => {
-  const screen = { format: "png", jpeg: null, width: 1170, height: 2532 } as const;
+  const screen = { format: "png", width: 1170, height: 2532 } as const;
   expect(codes(screen)).toEqual(["not_jpeg", "screenshot_like"]);
   expect(codes(screen, { sampling: { ...sampling, flat: 0.8 } })).toEqual(["not_jpeg", "screenshot"]);
   expect(codes(screen, { metadata: { camera: null, screenshot: true } })).toEqual(["not_jpeg", "screenshot"]);

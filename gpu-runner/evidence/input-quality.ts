@@ -32,7 +32,7 @@ const screens = new Set(
 const sharedSides = new Set([960, 1280, 1600, 2048]);
 
 export interface QualityInput {
-  readonly facts: Finding["image"];
+  readonly facts: Pick<Finding["image"], "format" | "width" | "height" | "frames">;
   readonly jpeg: Pick<JpegStructure, "quality" | "firstTable"> | null;
   readonly metadata: Pick<Metadata, "camera" | "screenshot"> | null;
   readonly sampling: Sampling | null;

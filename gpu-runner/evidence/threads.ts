@@ -13,6 +13,9 @@ export class OutOfTime extends Error {
   }
 }
 
+/** The thread has died: of this task, or of what the machine was short of. */
+export class ThreadLost extends Error {}
+
 export interface Limits {
   readonly milliseconds: number;
   /** Ends the task, and the thread with it. */
@@ -25,7 +28,7 @@ export class TaskThread {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * @throws OutOfTime, the signal's reason, or what the task threw
+   * @throws OutOfTime, ThreadLost, the signal's reason, or what the task threw
    */
   run<Kind extends Task["kind"]>(task: Extract<Task, { kind: Kind }>, limits: Limits): Promise<Outcome[Kind]> {
     const turn = this.#last.then(() => this.#runNow(task, limits));
@@ -63,15 +66,16 @@ export class TaskThread {
       const end = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", withdraw);
-        worker.off("error", giveUp).off("exit", ended).off("message", answered);
+        worker.off("error", failed).off("exit", ended).off("message", answered);
       };
       const giveUp = (reason: unknown) => {
         end();
         void this.end();
         reject(reason);
       };
+      const failed = (error: unknown) => giveUp(new ThreadLost(String(error), { cause: error }));
       const withdraw = () => giveUp(signal.reason);
-      const ended = (code: number) => giveUp(new Error(`the thread ended with ${code}`));
+      const ended = (code: number) => giveUp(new ThreadLost(`the thread ended with ${code}`));
       const answered = (answer: Answer<Kind>) => {
         end();
         if ("error" in answer) reject(new Error(answer.error));
@@ -79,7 +83,7 @@ export class TaskThread {
       };
       const timer = setTimeout(() => giveUp(new OutOfTime(milliseconds)), milliseconds);
       signal.addEventListener("abort", withdraw, { once: true });
-      worker.on("error", giveUp).on("exit", ended).on("message", answered);
+      worker.on("error", failed).on("exit", ended).on("message", answered);
       worker.postMessage(task);
     });
   }

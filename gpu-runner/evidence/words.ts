@@ -290,6 +290,7 @@ export function degradationWords(check: CheckName, degradation: Degradation): st
     case "out_of_time":
       return `Given up after ${degradation.milliseconds} ms.`;
     case "failed":
+    case "thread_lost":
       return `The check failed: ${degradation.error}.`;
     case "cut_short":
       return `Only ${degradation.examined} of ${degradation.of} regions were looked at${check === "text" ? " for text" : ""}.`;

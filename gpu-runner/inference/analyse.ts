@@ -60,7 +60,6 @@ export async function analyse(
   const threshold = job.options.threshold ?? manifest.thresholds.pixel;
   const map = await displayed(localisation.map, image);
   const degraded: PixelFinding["degraded_checks"] = [];
-  const facts = factsOf(image, job);
   const domain = domainOf(localisation);
   const { modality } = localisation;
   const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
@@ -70,8 +69,9 @@ export async function analyse(
     pixelThreshold: manifest.thresholds.pixel,
   });
   const examined = await stage("evidence", () => {
-    const wanted = job.options.evidence;
-    return examine({ bytes: job.bytes, image, facts, regions: found, modality, domain: domain.name, wanted }, signal);
+    const { bytes, options } = job;
+    const about = { regions: found, modality, domain: domain.name, wanted: options.evidence };
+    return examine({ bytes, image, ...about }, signal);
   });
   degraded.push(...examined.degraded_checks);
   const regions = await stage("interpretation", async () => {
@@ -124,7 +124,7 @@ export async function analyse(
       prompt: job.pictures.prompt ? await unlessFailing("vlm", promptPictures(image, orientation, map, regions)) : null,
     };
     const judged = {
-      image: facts,
+      image: factsOf(image, job),
       verdict: verdictOf(score, manifest.thresholds, examined.input_quality),
       score,
       domain,
