@@ -110,7 +110,21 @@ describe("every answer", () => {
     const response = await request(null, "/nothing/here");
     const document = await expectProblem(response.clone(), "not_found");
     expect(document.instance).toBe(response.headers.get("omni-request-id"));
-    expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  });
+
+  it("tells a browser to run nothing, to guess no type, to tell nobody, and to keep nothing", async () => {
+    const account = await newAccount();
+    for (const path of ["/v1/analyses", "/v1/nothing", "/healthz"]) {
+      const { headers } = await request(account, path);
+      expect(headers.get("content-security-policy")).toBe(
+        "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+      );
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+      expect(headers.get("x-frame-options")).toBe("SAMEORIGIN");
+      expect(headers.get("referrer-policy")).toBe("no-referrer");
+      expect(headers.get("strict-transport-security")).toContain("max-age=");
+      expect(headers.get("cache-control")).toBe("no-store");
+    }
   });
 
   it("says which methods an address has", async () => {
