@@ -17,9 +17,12 @@ export interface Fact {
 export interface RegionRow {
   readonly id: string;
   readonly where: readonly string[];
-  readonly what: string;
+  /** null where nothing is said of the kind: of what is taken for a false alarm. */
+  readonly what: string | null;
   readonly certainty: string;
   readonly reasons: readonly string[];
+  /** To be said in their place where there are none. */
+  readonly noReasons: string;
   /** The text in the region. */
   readonly content: string | null;
 }
@@ -132,12 +135,15 @@ function rowOf(region: Region, wording: Wording): RegionRow {
     ],
     what:
       kind === null
-        ? wording.report.noKind
+        ? interpretation?.certainty === "unlikely"
+          ? null
+          : wording.report.noKind
         : wording.report.kind(kind, probability === null ? null : certaintyOf(probability)),
     certainty: certaintyWords(interpretation, wording),
     reasons: (interpretation?.reasons ?? []).map(({ description, probability: share }) =>
       share === null ? description : `${description} (${wording.percent(share)})`,
     ),
+    noReasons: interpretation === null ? wording.report.notInterpreted : wording.report.noReasons,
     content: region.content,
   };
 }
@@ -146,7 +152,7 @@ function certaintyWords(interpretation: Region["interpretation"], wording: Wordi
   if (interpretation === null || interpretation.certainty === null || interpretation.true_region === null) {
     return wording.report.notInterpreted;
   }
-  return `${wording.certainties[interpretation.certainty]} (${wording.percent(interpretation.true_region)})`;
+  return wording.report.manipulated(interpretation.certainty, wording.percent(interpretation.true_region));
 }
 
 function factsOf(record: ReportRecord, wording: Wording): ReportContent["facts"] {
@@ -162,7 +168,7 @@ function factsOf(record: ReportRecord, wording: Wording): ReportContent["facts"]
     {
       heading: headings.image,
       rows: [
-        fact(labels.sha256, image.sha256, true),
+        fact(labels.image_file, image.sha256, true),
         fact(labels.format, image.format.toUpperCase()),
         fact(labels.size, `${number(image.width)} × ${number(image.height)} px`),
         fact(labels.bytes, `${number(image.bytes)} B`),
@@ -189,9 +195,14 @@ function factsOf(record: ReportRecord, wording: Wording): ReportContent["facts"]
       rows: [
         fact(labels.model, `${model.name} ${model.version}, ${model.precision}`),
         fact(labels.release, model.release, true),
-        fact(labels.sha256, release.model.sha256, true),
+        fact(labels.model_file, release.model.sha256, true),
         fact(labels.provider, model.provider.toUpperCase()),
-        ...Object.entries(record.software).map(([name, version]) => fact(name, version)),
+        fact(
+          labels.versions,
+          Object.entries(record.software)
+            .map((each) => each.join(" "))
+            .join(", "),
+        ),
       ],
     },
   ];

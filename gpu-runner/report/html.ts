@@ -87,8 +87,8 @@ function regions({ regions: rows, regionsNote, words }: ReportContent, { crops }
     return html`<tr>
 <td class="crop"><b>${row.id}</b>${crop === undefined ? "" : html`<img src="${dataUrl(crop.picture)}" alt="${row.id}">`}</td>
 <td>${row.where.map((line, i) => (i === 0 ? line : html`<div>${line}</div>`))}</td>
-<td>${row.certainty}<div>${row.what}</div></td>
-<td>${row.reasons.length === 0 ? "" : html`<ul>${row.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}${
+<td>${row.certainty}${row.what === null ? "" : html`<div>${row.what}</div>`}</td>
+<td>${row.reasons.length === 0 ? html`<div>${row.noReasons}</div>` : html`<ul>${row.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}${
       row.content === null ? "" : html`<p class="quote">“${row.content}”</p>`
     }</td>
 </tr>`;

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { openSync } from "fontkit";
 import pdfmake from "pdfmake";
 import type { Content, TableCell, TDocumentDefinitions } from "pdfmake/interfaces.js";
-import type { ReportContent } from "./content.ts";
+import type { Fact, ReportContent } from "./content.ts";
 import type { ReportPictures } from "./pictures.ts";
 
 const require = createRequire(import.meta.url);
@@ -84,39 +84,15 @@ export async function pdfReport(content: ReportContent, pictures: ReportPictures
       heading(headings.finding),
       verdictBox(content, tones[verdict.code]),
       ...(content.explanation === "" ? [] : [{ text: shown(content.explanation), margin: [0, 7, 0, 0] } as Content]),
-      heading(headings.pictures),
-      {
+      ...section(headings.pictures, {
         columns: [figure(pictures.image, content.captions.image), figure(pictures.overlay, content.captions.overlay)],
         columnGap: 12,
-      },
-      heading(headings.regions),
+      }),
       ...regions(content, pictures),
-      heading(headings.evidence),
-      evidence(content),
-      heading(headings.caveats),
-      { ul: content.caveats.map(shown) },
-      heading(headings.reading),
-      { ul: content.reading.map(shown) },
-      heading(headings.identity),
-      ...content.facts.map(
-        ({ heading: name, rows }): Content => ({
-          unbreakable: true,
-          margin: [0, 0, 0, 8],
-          stack: [
-            { text: name, bold: true, color: soft, margin: [0, 0, 0, 2] },
-            {
-              table: {
-                widths: [110, "*"],
-                body: rows.map(({ label, value }) => [
-                  { text: label, style: "small" },
-                  { text: shown(value), fontSize: 8.5 },
-                ]),
-              },
-              layout: { ...bare, paddingTop: () => 0.5, paddingBottom: () => 0.5 },
-            },
-          ],
-        }),
-      ),
+      ...evidence(content),
+      ...list(headings.caveats, content.caveats),
+      ...list(headings.reading, content.reading),
+      ...section(headings.identity, ...facts(content.facts)),
       ...files(content),
     ],
   };
@@ -139,16 +115,82 @@ const bare = {
   paddingRight: () => 8,
 };
 
-const ruled = {
+/** A table below its heading: lines between its rows, the strongest below its head. */
+const headed = (padding: number) => ({
   ...bare,
-  hLineWidth: (row: number) => (row === 0 ? 0 : row === 1 ? 0.8 : 0.4),
-  hLineColor: (row: number) => (row === 1 ? ink : line),
-  paddingTop: () => 4,
-  paddingBottom: () => 4,
-};
+  hLineWidth: (row: number) => (row < 2 ? 0 : row === 2 ? 0.8 : 0.4),
+  hLineColor: (row: number) => (row === 2 ? ink : line),
+  paddingTop: (row: number) => (row === 0 ? 0 : padding),
+  paddingBottom: (row: number) => (row === 0 ? 0 : padding),
+});
 
 function heading(text: string): Content {
   return { text, style: "heading" };
+}
+
+/** A heading never stands alone at a page's end: what it is the heading of begins on the same page. */
+function section(title: string, first: Content = "", ...rest: Content[]): Content[] {
+  return [{ unbreakable: true, stack: [heading(title), first] }, ...rest];
+}
+
+function list(title: string, items: readonly string[]): Content[] {
+  const [first, ...rest] = items.map((item): Content => ({ ul: [shown(item)] }));
+  return section(title, first, ...rest);
+}
+
+/** A table under its heading; on each page where it goes on, heading and head stand again. */
+function table(
+  title: string,
+  labels: readonly string[],
+  widths: (number | "auto" | "*")[],
+  rows: TableCell[][],
+  padding = 4,
+): Content {
+  const spanned = labels.slice(1).map((): TableCell => "");
+  return {
+    table: {
+      headerRows: 2,
+      dontBreakRows: true,
+      keepWithHeaderRows: 1,
+      widths,
+      body: [
+        [{ text: title, style: "heading", colSpan: labels.length }, ...spanned],
+        labels.map((text) => ({ text, style: "head" })),
+        ...rows,
+      ],
+    },
+    layout: headed(padding),
+  };
+}
+
+/** Hashes and ids in full, each on its line; beneath them the rest, a column a section. */
+function facts(sections: ReportContent["facts"]): Content[] {
+  const exact = sections.flatMap(({ rows }) => rows.filter((row) => row.exact));
+  const columns = sections.map(
+    ({ heading: name, rows }): Content => ({
+      stack: [
+        { text: name, bold: true, color: soft, margin: [0, 0, 0, 2] },
+        pairs(
+          rows.filter((row) => !row.exact),
+          62,
+        ),
+      ],
+    }),
+  );
+  return [pairs(exact, 110), { unbreakable: true, margin: [0, 8, 0, 0], columns, columnGap: 10 }];
+}
+
+function pairs(rows: readonly Fact[], labelWidth: number): Content {
+  return {
+    table: {
+      widths: [labelWidth, "*"],
+      body: rows.map(({ label, value }) => [
+        { text: label, style: "small" },
+        { text: shown(value), fontSize: 8.5 },
+      ]),
+    },
+    layout: { ...bare, paddingTop: () => 0.5, paddingBottom: () => 0.5 },
+  };
 }
 
 function dataUrl(jpeg: Uint8Array): string {
@@ -187,14 +229,10 @@ function verdictBox({ verdict, words }: ReportContent, tone: string): Content {
   };
 }
 
-function head(...labels: string[]): TableCell[] {
-  return labels.map((text) => ({ text, style: "head" }));
-}
-
 function regions({ regions: rows, regionsNote, words }: ReportContent, { crops }: ReportPictures): Content[] {
-  const { labels } = words;
+  const { labels, headings } = words;
+  if (rows.length === 0) return section(headings.regions, { text: regionsNote ?? "" });
   const note: Content[] = regionsNote === null ? [] : [{ text: regionsNote, margin: [0, 4, 0, 0] }];
-  if (rows.length === 0) return note;
   const body = rows.map((row): TableCell[] => {
     const crop = crops.find(({ id }) => id === row.id);
     const picture: Content[] = crop === undefined ? [] : [{ image: dataUrl(crop.picture), fit: [66, 66] }];
@@ -203,75 +241,40 @@ function regions({ regions: rows, regionsNote, words }: ReportContent, { crops }
     return [
       { stack: [{ text: row.id, bold: true, margin: [0, 0, 0, 2] }, ...picture], style: "cell" },
       { stack: [first, ...others.map((text) => ({ text, color: soft }))], style: "cell" },
-      { stack: [row.certainty, { text: row.what, color: soft }], style: "cell" },
-      { stack: [{ ul: row.reasons.map(shown) }, ...content], style: "cell" },
+      { stack: [row.certainty, ...(row.what === null ? [] : [{ text: row.what, color: soft }])], style: "cell" },
+      { stack: [reasons(row), ...content], style: "cell" },
     ];
   });
-  return [
-    {
-      table: {
-        headerRows: 1,
-        dontBreakRows: true,
-        keepWithHeaderRows: 1,
-        widths: [70, 105, 125, "*"],
-        body: [head(labels.region, labels.where, labels.what, labels.reasons), ...body],
-      },
-      layout: ruled,
-    },
-    ...note,
-  ];
+  const columns = [labels.region, labels.where, labels.what, labels.reasons];
+  return [table(headings.regions, columns, [70, 105, 125, "*"], body), ...note];
 }
 
-function evidence({ evidence: rows, evidenceNote, words }: ReportContent): Content {
-  const { labels } = words;
-  if (rows.length === 0) return { text: evidenceNote ?? "" };
-  return {
-    table: {
-      headerRows: 1,
-      dontBreakRows: true,
-      keepWithHeaderRows: 1,
-      widths: [70, 170, "*"],
-      body: [
-        head(labels.severity, labels.found, labels.meaning),
-        ...rows.map(({ severity, weight, found, meaning, nextStep }): TableCell[] => [
-          {
-            text: weight,
-            style: "cell",
-            color: severities[severity],
-            bold: severity === "high" || severity === "medium",
-          },
-          { text: shown(found), style: "cell" },
-          {
-            stack: [
-              shown(meaning),
-              ...(nextStep === null ? [] : [{ text: `${labels.next_step}: ${shown(nextStep)}`, color: soft }]),
-            ],
-            style: "cell",
-          },
-        ]),
+function reasons({ reasons: given, noReasons }: ReportContent["regions"][number]): Content {
+  return given.length === 0 ? { text: noReasons, color: soft } : { ul: given.map(shown) };
+}
+
+function evidence({ evidence: rows, evidenceNote, words }: ReportContent): Content[] {
+  const { labels, headings } = words;
+  if (rows.length === 0) return section(headings.evidence, { text: evidenceNote ?? "" });
+  const body = rows.map(({ severity, weight, found, meaning, nextStep }): TableCell[] => [
+    { text: weight, style: "cell", color: severities[severity], bold: severity === "high" || severity === "medium" },
+    { text: shown(found), style: "cell" },
+    {
+      stack: [
+        shown(meaning),
+        ...(nextStep === null ? [] : [{ text: `${labels.next_step}: ${shown(nextStep)}`, color: soft }]),
       ],
+      style: "cell",
     },
-    layout: ruled,
-  };
+  ]);
+  return [table(headings.evidence, [labels.severity, labels.found, labels.meaning], [70, 170, "*"], body)];
 }
 
 function files({ files: rows, words }: ReportContent): Content[] {
   const { labels, headings } = words;
   if (rows.length === 0) return [];
   const cell = (text: string): TableCell => ({ text, fontSize: 7.5 });
-  return [
-    heading(headings.files),
-    {
-      table: {
-        headerRows: 1,
-        dontBreakRows: true,
-        widths: ["auto", "auto", "auto", "*"],
-        body: [
-          head(labels.file, labels.type, labels.bytes, labels.sha256),
-          ...rows.map(({ name, type, bytes, sha256 }) => [cell(name), cell(type), cell(bytes), cell(sha256)]),
-        ],
-      },
-      layout: { ...ruled, paddingTop: () => 2, paddingBottom: () => 2 },
-    },
-  ];
+  const body = rows.map(({ name, type, bytes, sha256 }) => [cell(name), cell(type), cell(bytes), cell(sha256)]);
+  const columns = [labels.file, labels.type, labels.bytes, labels.sha256];
+  return [{ unbreakable: true, stack: [table(headings.files, columns, ["auto", "auto", "auto", "*"], body, 1.5)] }];
 }

@@ -24,8 +24,6 @@ export interface Wording {
   readonly language: string;
   readonly artifacts: Readonly<Record<ArtifactTitle, string>>;
   readonly kinds: Readonly<Record<ManipulationKind, string>>;
-  /** The name of a certainty, as in a table. */
-  readonly certainties: Readonly<Record<Certainty, string>>;
   readonly verdicts: Readonly<Record<Finding["verdict"], string>>;
   readonly domains: Readonly<Record<Finding["domain"]["name"], string>>;
   percent(fraction: number): string;
@@ -88,7 +86,6 @@ export interface ReportWords {
       | "made_at"
       | "score"
       | "pixel_threshold"
-      | "verdict_thresholds"
       | "domain"
       | "modality"
       | "format"
@@ -98,24 +95,24 @@ export interface ReportWords {
       | "jpeg"
       | "orientation"
       | "frames"
+      | "image_file"
       | "model"
+      | "model_file"
       | "release"
       | "provider"
       | "interpretation"
-      | "options"
       | "attempt"
+      | "versions"
       | "file"
       | "type"
       | "region"
       | "where"
       | "what"
-      | "certainty"
       | "reasons"
       | "severity"
       | "found"
       | "meaning"
-      | "next_step"
-      | "details",
+      | "next_step",
       string
     >
   >;
@@ -134,6 +131,8 @@ export interface ReportWords {
   readonly noKind: string;
   /** Where no reason is. */
   readonly noReasons: string;
+  /** How sure it is that a region was manipulated, with the probability. */
+  manipulated(certainty: Certainty, probability: string): string;
   kind(kind: string, certainty: Certainty | null): string;
   areaOf(share: string): string;
   readonly footer: string;
