@@ -44,6 +44,7 @@ export default defineConfig(({ mode }) => ({
     ],
     setupFiles: ["./testing/database.ts"],
     testTimeout: mode === "faults" ? 600_000 : 45_000,
+    hookTimeout: 60_000,
     // The worker logs every request; what a passing test logged is of no interest.
     silent: mode === "faults" ? false : "passed-only",
     ...(mode === "faults" ? { onConsoleLog: (text: string) => text.startsWith("fault-row ") } : {}),

@@ -6,7 +6,9 @@ import * as erasure from "@omni-iml/shared/erasure";
 import * as feedback from "@omni-iml/shared/feedback";
 import * as indexRebuild from "@omni-iml/shared/index-rebuild";
 import * as models from "@omni-iml/shared/models";
+import * as playground from "@omni-iml/shared/playground";
 import * as problems from "@omni-iml/shared/problems";
+import * as shares from "@omni-iml/shared/shares";
 import * as submission from "@omni-iml/shared/submission";
 import * as uploads from "@omni-iml/shared/uploads";
 import * as webhooks from "@omni-iml/shared/webhooks";
@@ -55,7 +57,9 @@ describe("/openapi.json", () => {
       feedback,
       indexRebuild,
       models,
+      playground,
       problems,
+      shares,
       submission,
       uploads,
       webhooks,
