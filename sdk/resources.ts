@@ -455,7 +455,7 @@ export interface RegionInterpretation {
   source: "builtin" | "vlm";
   /** `true_region` in words. */
   certainty: "almost_certain" | "very_likely" | "likely" | "uncertain" | "unlikely" | null;
-  /** Calibrated probability that the region was manipulated at all; always the built-in module's. */
+  /** Calibrated probability that the region was manipulated at all, never above `score`; always the built-in module's. */
   true_region: number | null;
   /** Calibrated probability of `manipulation`; null where a language model chose it. */
   manipulation_probability: number | null;

@@ -130,7 +130,7 @@ export const regionInterpretation = z
     source: z.enum(["builtin", "vlm"]).meta({ description: "Who chose kind, artifacts and words." }),
     certainty: z.enum(certainties).nullable().meta({ description: "`true_region` in words." }),
     true_region: z.number().min(0).max(1).nullable().meta({
-      description: "Calibrated probability that the region was manipulated at all; always the built-in module's.",
+      description: "Calibrated probability that the region was manipulated at all, never above `score`; always the built-in module's.",
     }),
     manipulation_probability: z.number().min(0).max(1).nullable().meta({
       description: "Calibrated probability of `manipulation`; null where a language model chose it.",

@@ -134,7 +134,7 @@ function section(title: string, first: Content = "", ...rest: Content[]): Conten
 }
 
 function list(title: string, items: readonly string[]): Content[] {
-  const [first, ...rest] = items.map((item): Content => ({ ul: [shown(item)] }));
+  const [first, ...rest] = items.map((item): Content => ({ ul: [shown(item)], unbreakable: true }));
   return section(title, first, ...rest);
 }
 

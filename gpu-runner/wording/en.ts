@@ -231,7 +231,7 @@ export const english: Wording = {
     reading: [
       "The score is the calibrated probability that anything in the image was manipulated. It is an estimate of a model, not a measurement, and it can be wrong in both directions.",
       "“No tampering detected” does not mean that the image is authentic: careful work, small changes, resizing and saving again leave few traces or none.",
-      "A region is where pixels are more probably manipulated than the threshold says. A certainty is that of the region by itself: from 95 % almost certain, from 80 % very likely, from 60 % likely, from 40 % uncertain, below that probably a false alarm.",
+      "A region is where pixels are more probably manipulated than the threshold says. A certainty is that of the region, never above the image's score: from 95 % almost certain, from 80 % very likely, from 60 % likely, from 40 % uncertain, below that probably a false alarm.",
       "Reasons are what a model saw in the region compared with what lies around it. They point at places to look at; they are no proof by themselves.",
       "What an image shows, where it comes from and whether its caption is true cannot be told from its pixels. Compare with the original file and its source wherever they can be had.",
     ],
@@ -240,7 +240,7 @@ export const english: Wording = {
     noReasons: "none that stands out enough to be named",
     manipulated: (certainty, probability) =>
       certainty === "unlikely"
-        ? `probably a false alarm (manipulated with ${probability})`
+        ? `probably a false alarm (${probability} that it is not)`
         : certainty === "uncertain"
           ? `manipulated or a false alarm (${probability})`
           : `${adverbs[certainty]} manipulated (${probability})`,

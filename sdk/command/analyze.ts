@@ -12,7 +12,7 @@ import { UsageError } from "./usage-error.ts";
 
 export const analyzeUsage = `omni-iml analyze FILE|DIR|URL|- …   - is standard input
   --json             one line of JSON an image: {"input", "analysis"} or {"input", "error"}
-  --out DIR          store probability map, mask, overlay and report there
+  --out DIR          store probability map, mask, overlay and reports there
   --threshold P      probability (0 to 1) from which a pixel counts as manipulated
   --concurrency N    images under way at a time (4)
   exit status        0 nothing found, 1 tampering found, 2 something could not be analysed`;
