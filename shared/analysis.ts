@@ -130,7 +130,8 @@ export const regionInterpretation = z
     source: z.enum(["builtin", "vlm"]).meta({ description: "Who chose kind, artifacts and words." }),
     certainty: z.enum(certainties).nullable().meta({ description: "`true_region` in words." }),
     true_region: z.number().min(0).max(1).nullable().meta({
-      description: "Calibrated probability that the region was manipulated at all, never above `score`; always the built-in module's.",
+      description:
+        "Calibrated probability that the region was manipulated at all, never above `score`; always the built-in module's.",
     }),
     manipulation_probability: z.number().min(0).max(1).nullable().meta({
       description: "Calibrated probability of `manipulation`; null where a language model chose it.",
@@ -280,8 +281,9 @@ export const analysis = z
     input: z.object({ sha256: z.string(), bytes: z.int(), content_type: z.string(), filename: z.string().nullable() }),
     ...pending(finding.shape),
     files: z.partialRecord(z.enum(outputNames), resultFile),
-    error: problemDocument.nullable(),
-    feedback: feedback.nullable(),
+    // Unions, because the OpenAPI document describes `nullable()` of these by an `allOf` that no null fits.
+    error: z.union([problemDocument, z.null()]),
+    feedback: z.union([feedback, z.null()]),
   })
   .meta({ id: "Analysis", example: analysisExample });
 export type Analysis = z.infer<typeof analysis>;

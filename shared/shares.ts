@@ -7,7 +7,7 @@ const format = /^sh_([0-9a-hjkmnp-tv-z]{26})([0-9a-hjkmnp-tv-z]{32})$/;
 export const shareToken = z
   .string()
   .regex(format, "expected a token such as sh_…")
-  .meta({ example: "sh_01kaw4v3r8h7t2m9c5x1q6zd0e4k7m2x9qz1bc4k7m2x9qz1bc4k7m2x9qz1" });
+  .meta({ example: "sh_01kaw4v3r8h7t2m9c5x1q6zd0e4k7m2x9qz1bc4k7m2x9qz1bc4k7m2x9q" });
 
 export const composeShareToken = (analysis: string, secret: string) => `sh_${analysis.slice("an_".length)}${secret}`;
 

@@ -6,10 +6,11 @@ import { analysis as analysisSchema } from "@omni-iml/shared/analysis";
 import { batchItemPage, batch as batchSchema } from "@omni-iml/shared/batches";
 import { erasure } from "@omni-iml/shared/erasure";
 import { problemDocument } from "@omni-iml/shared/problems";
-import { upload as uploadSchema } from "@omni-iml/shared/uploads";
+import { type Upload, upload as uploadSchema } from "@omni-iml/shared/uploads";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../infra/local/ports.ts";
+import { DocumentClient } from "./document-client.ts";
 import { LocalService, temporaryState } from "./local-service.ts";
 import { type Bytes, photograph } from "./pictures.ts";
 
@@ -49,6 +50,13 @@ function postJson(path: string, body: unknown, headers: Record<string, string> =
   return service.fetch(path, { method: "POST", headers: json, body: JSON.stringify(body) });
 }
 
+function put({ put: to }: Upload, body: Bytes, headers: Record<string, string> = {}) {
+  if (to === null) throw new Error("the upload has no address");
+  // fetch counts the bytes itself.
+  const { "content-length": _, ...signed } = to.headers;
+  return fetch(to.url, { method: "PUT", body, headers: { ...signed, ...headers } });
+}
+
 async function expectRefusal(response: Response, code: string) {
   const problem = problemDocument.parse(await response.json());
   expect(problem).toMatchObject({ code, status: response.status });
@@ -75,12 +83,6 @@ describe("image_url", () => {
 describe("an upload", () => {
   async function announce(bytes: number, content_type: string) {
     return uploadSchema.parse(await (await postJson("/v1/uploads", { bytes, content_type })).json());
-  }
-  function put({ put: to }: Awaited<ReturnType<typeof announce>>, body: Bytes, headers: Record<string, string> = {}) {
-    if (to === null) throw new Error("the upload has no address");
-    // fetch counts the bytes itself.
-    const { "content-length": _, ...signed } = to.headers;
-    return fetch(to.url, { method: "PUT", body, headers: { ...signed, ...headers } });
   }
 
   it("takes exactly what was announced, and is analysed", async () => {
@@ -177,5 +179,57 @@ describe("an Idempotency-Key", () => {
       headers: { "content-type": "image/jpeg", "idempotency-key": "a-hundred" },
     });
     await expectRefusal(await other, "idempotency_key_reused");
+  });
+});
+
+describe("a client that knows nothing but /openapi.json", () => {
+  it("sends an image, follows it, reads it in the list, and erases it; every answer is as described", async () => {
+    const client = await DocumentClient.of(`${service.baseUrl}/openapi.json`, service.apiKey);
+    const { status, body } = await client.call("createAnalysis", {
+      bytes: { type: "image/jpeg", content: await photograph(140, 100) },
+      parameters: { prefer: "respond-async", "idempotency-key": "from-the-document", metadata: '{"case":"17"}' },
+    });
+    expect(status).toBe(202);
+    const { id } = analysisSchema.parse(body);
+    expect((await client.call("streamAnalysisEvents", { parameters: { id } })).body).toContain("event: end");
+    const read = await client.call("getAnalysis", { parameters: { id, prefer: "wait=60" } });
+    expect(read.body).toMatchObject({ status: "succeeded", metadata: { case: "17" } });
+    const listed = await client.call("listAnalyses", { parameters: { limit: 1 } });
+    expect(listed.body).toMatchObject({ data: [{ id }] });
+    const noted = await client.call("giveFeedback", { parameters: { id }, json: { finding: "right" } });
+    expect(noted.body).toMatchObject({ feedback: { finding: "right" } });
+    expect((await client.call("deleteAnalysis", { parameters: { id } })).status).toBe(204);
+    expect((await client.call("getAnalysis", { parameters: { id } })).status).toBe(410);
+  });
+
+  it("uploads, makes batches and webhook endpoints, reads usage and models, and is refused as described", async () => {
+    const client = await DocumentClient.of(`${service.baseUrl}/openapi.json`, service.apiKey);
+    const image = await photograph(150, 110);
+    const announced = await client.call("createUpload", {
+      json: { bytes: image.byteLength, content_type: "image/jpeg" },
+    });
+    const upload = uploadSchema.parse(announced.body);
+    expect((await put(upload, image)).status).toBe(200);
+    const image_url = publish("described.jpg", await photograph(130, 100));
+    const made = await client.call("createBatch", { json: { items: [{ upload_id: upload.id }, { image_url }] } });
+    const { id } = batchSchema.parse(made.body);
+    const ended = async () => (await client.call("getBatch", { parameters: { id } })).body;
+    await expect.poll(ended, { timeout: 90_000, interval: 500 }).toMatchObject({ counts: { succeeded: 2 } });
+    const items = await client.call("listBatchItems", { parameters: { id, limit: 1 } });
+    expect(items.body).toMatchObject({ data: [{ status: "succeeded" }] });
+
+    const hook = await client.call("createWebhookEndpoint", { json: { url: "http://127.0.0.1:9/hook" } });
+    expect(hook).toMatchObject({ status: 201, body: { enabled: true } });
+    for (const operation of ["listWebhookEndpoints", "getUsage", "listModels", "listApiKeys"]) {
+      expect(await client.call(operation)).toMatchObject({ status: 200 });
+    }
+    expect(await client.call("createBatch", { json: { items: [{ image_url: "http://10.0.0.1/" }] } })).toMatchObject({
+      status: 202,
+    });
+    const text = { type: "application/octet-stream", content: new TextEncoder().encode("no image at all") };
+    expect(await client.call("createAnalysis", { bytes: text })).toMatchObject({
+      status: 415,
+      body: { code: "unsupported_media_type" },
+    });
   });
 });
