@@ -24,7 +24,7 @@ const schema = z.object({
   CUDA_MEMORY_MB: z.coerce.number().int().min(512).optional(),
   /** Pixels of one image. */
   MAX_PIXELS: z.coerce.number().int().min(4096).default(100_000_000),
-  /** Pixels of all images that are queued or being analysed. */
+  /** Pixels of all images that are queued or being analysed; one account's may be three quarters of them. */
   MAX_QUEUED_PIXELS: z.coerce.number().int().min(4096).default(200_000_000),
   /** Bytes of one input file. */
   MAX_INPUT_BYTES: z.coerce

@@ -14,6 +14,8 @@ import { problemDocument } from "./problems.ts";
 export const inferRequest = z.strictObject({
   job_id: idSchema("analysis"),
   attempt: z.int().min(1),
+  /** Whose job it is: accounts take turns, and none fills the runner alone. An edge of before 0.3 does not say. */
+  account: idSchema("account").optional(),
   /** The release the edge wants; a runner that serves another answers `release_mismatch`. */
   release: z.string(),
   /** Presigned GET. */

@@ -398,6 +398,7 @@ export class AnalysisObject extends DurableObject<Environment> {
     return {
       job_id: id,
       attempt: claim.number,
+      account: claim.account,
       release: claim.release,
       input_url: await signedGet(this.#settings, inputKey(claim.account, id), lifetime),
       sha256: claim.input.sha256,

@@ -83,7 +83,7 @@ async function acceptRequest(context: Context, room: InferRoom): Promise<Accepte
 
 export async function infer(context: Context, room: InferRoom): Promise<Response> {
   const { request, forget } = await acceptRequest(context, room);
-  const giveBack = room.bytes.take(request.bytes);
+  const giveBack = room.bytes.take(request.bytes, request.account);
   if (giveBack === null) {
     forget();
     room.telemetry.ended("runner_busy");

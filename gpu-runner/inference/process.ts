@@ -21,6 +21,8 @@ const failing = 3;
 const handShare = 1.25;
 
 export interface Order extends Omit<AnalyseCommand, "type" | "job"> {
+  /** Whose it is; accounts take turns. */
+  readonly account: string | null;
   /** As the header claims. */
   readonly pixels: number;
 }
@@ -99,11 +101,11 @@ export class InferenceProcess {
     return this.#waiting.pixels;
   }
 
-  /** Pixels of all that a new job of this priority has to wait for. */
-  pixelsBefore(priority: Order["options"]["priority"]): number {
+  /** Pixels of all that a new job has to wait for. */
+  pixelsBefore(job: Pick<Queued, "account" | "priority" | "pixels">): number {
     let inHand = 0;
     for (const { pixels } of this.#running.values()) inHand += pixels;
-    return inHand + this.#waiting.pixelsBefore(priority);
+    return inHand + this.#waiting.pixelsBefore({ ...job, queuedAt: performance.now(), alone: false });
   }
 
   /** The process ends again and again: it takes no jobs until it is warm once more. */
@@ -140,6 +142,7 @@ export class InferenceProcess {
         id: ++this.#lastId,
         order,
         watch,
+        account: order.account,
         pixels: order.pixels,
         priority: order.options.priority,
         alone: this.#suspects.suspected(order.sha256),
@@ -206,7 +209,7 @@ export class InferenceProcess {
       if (job === null) return;
       job.startedAt = performance.now();
       this.#running.set(job.id, job);
-      const { pixels, ...order } = job.order;
+      const { pixels, account, ...order } = job.order;
       this.#send({ type: "analyse", job: job.id, ...order });
     }
   }

@@ -14,6 +14,21 @@ describe("admission", () => {
     expect([admission.full, admission.pixels]).toEqual([true, 10e6]);
   });
 
+  it("leaves a quarter free for others, however much one account sends", () => {
+    const admission = new Admission(10e6);
+    const ends = Array.from({ length: 7 }, () => admission.take(1e6, "burst"));
+    expect(ends).not.toContain(null);
+    expect(admission.take(1e6, "burst")).toBeNull();
+    // At a megapixel a second before anything was measured.
+    expect(admission.retryAfter(5e6, { account: "burst" })).toBe(5);
+    expect(admission.retryAfter(5e6, { account: "steady" })).toBe(2);
+    expect(admission.take(2.5e6, "steady")).not.toBeNull();
+    ends[0]?.(true);
+    expect(admission.take(1e6, "burst")).not.toBeNull();
+    // Alone, even what is larger than its share.
+    expect(new Admission(10e6).take(9e6, "burst")).not.toBeNull();
+  });
+
   it("says by measured speed when an image would fit", () => {
     let now = 0;
     const admission = new Admission(10e6, () => now);
@@ -32,7 +47,7 @@ describe("admission", () => {
     // Twenty seconds of work: in time within half a minute, and ten seconds late where twelve and a half are left.
     expect(admission.tooLate(10e6, 30_000)).toBe(0);
     expect(admission.tooLate(10e6, 12_500)).toBeCloseTo(10, 1);
-    expect(admission.retryAfter(0, 9.5)).toBe(10);
+    expect(admission.retryAfter(0, { late: 9.5 })).toBe(10);
   });
 
   it("learns that work takes longer, and counts the time of what failed", () => {

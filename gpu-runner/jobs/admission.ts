@@ -1,6 +1,7 @@
 /**
- * How much a runner takes on: bounded by pixels, because they are what work and memory grow with. What does not fit is
- * refused at once, with the time that the measured speed says it takes until it would.
+ * How much a runner takes on, of all accounts together and of each: bounded by pixels, because they are what work and
+ * memory grow with. What does not fit is refused at once, with the time that the measured speed says it takes until it
+ * would.
  */
 import { Budget } from "./budget.ts";
 
@@ -45,8 +46,8 @@ export class Admission {
   }
 
   /** A function that ends the admission and says whether the image was analysed; null where it does not fit. */
-  take(pixels: number): ((analysed: boolean) => void) | null {
-    const giveBack = this.#budget.take(pixels);
+  take(pixels: number, account: string | null = null): ((analysed: boolean) => void) | null {
+    const giveBack = this.#budget.take(pixels, account);
     if (giveBack === null) return null;
     this.#countedAt ??= this.#now();
     return (analysed) => {
@@ -61,8 +62,8 @@ export class Admission {
   }
 
   /** Whole seconds until an image of so many pixels should fit, and `late` besides; for `Retry-After`. */
-  retryAfter(pixels: number, late = 0): number {
-    const ahead = Math.max(0, this.#budget.used + pixels - this.#budget.limit);
+  retryAfter(pixels: number, { late = 0, account = null }: { late?: number; account?: string | null } = {}): number {
+    const ahead = this.#budget.excess(pixels, account);
     return Math.min(longestRetryAfter, Math.max(1, Math.ceil(Math.max(late, ahead / this.rate))));
   }
 

@@ -65,11 +65,12 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   refuseUnanalysable(header, room.maxPixels);
   const pixels = header.width * header.height;
   // What will not be done in time would only take it from others.
-  const before = room.inference.pixelsBefore(request.options.priority);
+  const { account = null } = request;
+  const before = room.inference.pixelsBefore({ account, priority: request.options.priority, pixels });
   const late = before === 0 ? 0 : room.admission.tooLate(before + pixels, request.deadline - Date.now());
-  if (late > 0) throw busy(room.admission, pixels, late);
-  const endAdmission = room.admission.take(pixels);
-  if (endAdmission === null) throw busy(room.admission, pixels);
+  if (late > 0) throw busy(room.admission, pixels, { late, account });
+  const endAdmission = room.admission.take(pixels, account);
+  if (endAdmission === null) throw busy(room.admission, pixels, { account });
   let analysed = false;
   try {
     watch.onAdmitted();
@@ -82,6 +83,7 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     const byLanguageModel = request.options.interpretation === "vlm";
     const { finding, files, pictures, queuedFor } = await room.inference.analyse(
       {
+        account,
         bytes,
         pixels,
         sha256: request.sha256,
@@ -162,8 +164,8 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   }
 }
 
-function busy(admission: Admission, pixels: number, late = 0): Problem {
+function busy(admission: Admission, pixels: number, more: Parameters<Admission["retryAfter"]>[1] = {}): Problem {
   return new Problem("runner_busy", "The runner has more pixels in hand than it could add this image to.", {
-    retryAfter: admission.retryAfter(pixels, late),
+    retryAfter: admission.retryAfter(pixels, more),
   });
 }
