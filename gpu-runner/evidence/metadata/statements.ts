@@ -81,8 +81,8 @@ function size({ recorded }: Metadata, { width, height }: DecodedImage, state: St
 }
 
 /** Of a preview that shows another picture, and of one in which a single place differs. */
-const leastCorrelation = 0.8;
-const largestDifference = 60;
+const leastCorrelation = 0.6;
+const largestDifference = 70;
 
 export function thumbnailEvidence(comparison: ThumbnailComparison | null, image: DecodedImage, state: State): void {
   if (comparison === null) return;

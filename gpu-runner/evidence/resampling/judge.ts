@@ -5,8 +5,8 @@ import type { Period } from "./periods.ts";
 /** Of both axes, for a whole image. Authentic images stay below 5. */
 const believed = 7;
 /** Of a region, on the stronger and on the weaker axis; the rest of the image must show nothing of it. */
-const believedRegion = 10;
-const supporting = 6;
+const believedRegion = 16;
+const supporting = 8;
 const quiet = 5.5;
 
 function sorted({ horizontal, vertical }: Periods): [Period, Period] | null {
