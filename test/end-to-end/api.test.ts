@@ -1,6 +1,7 @@
 /** The public API of a stack that `npm start` brought up. */
 import { createHash, randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { analysis as analysisSchema } from "@omni-iml/shared/analysis";
 import { newId } from "@omni-iml/shared/ids";
 import { problemDocument } from "@omni-iml/shared/problems";
@@ -258,4 +259,38 @@ describe("refusals", () => {
     expect(analysis).toMatchObject({ status: "failed", attempts: 1, error: { code: "image_too_small", status: 422 } });
     await expectServing();
   });
+});
+
+it("no process of the stack has logged a key, a secret, a signed address, or what a picture is said to be", async () => {
+  const image = await photograph(320, 240);
+  const fields = { metadata: '{"case":"of-the-metadata"}' };
+  const analysis = await resource(await post(form(image, fields, "of-the-file.jpg"), { prefer: "wait=60" }));
+  await download(analysis.files.mask?.url);
+  await fetch(withAlteredSignature(analysis.files.mask?.url ?? ""));
+  await service.fetch("/v1/analyses?token=in-the-query");
+  const broken = await resource(await post(form(image.slice(0, 900)), { prefer: "wait=60" }));
+  await service.fetch("/v1/analyses", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: '{"image_url":"http://127.0.0.1:1/photo.jpg?token=of-the-image-url"}',
+  });
+
+  const secrets = Object.values<string>(JSON.parse(await readFile(join(state.path, "secrets.json"), "utf8")));
+  const environment = await readFile(join(state.path, "edge.env"), "utf8");
+  const settings = [...environment.matchAll(/^\w*(?:SECRET|ACCESS_KEY)\w*="?([^"\n]+)"?$/gm)].map(
+    ([, value = ""]) => value,
+  );
+  // Ids are no secrets: they are what a log is searched by.
+  const hidden = [...secrets.filter((value) => !/^(ac|ak)_/.test(value)), ...settings];
+  expect(hidden.length).toBeGreaterThanOrEqual(4);
+  const words = ["X-Amz-", "of-the-metadata", "of-the-file", "in-the-query", "of-the-image-url"];
+  const folder = join(state.path, "logs");
+  const logs = (await readdir(folder)).filter((name) => name.endsWith(".log"));
+  expect(logs).toEqual(expect.arrayContaining(["edge.log", "gpu-runner.log", "egress-proxy.log"]));
+  for (const name of logs) {
+    const log = await readFile(join(folder, name), "utf8");
+    for (const word of [...hidden, ...words]) expect(log.includes(word), `${name} holds ${word}`).toBe(false);
+  }
+  expect(await readFile(join(folder, "edge.log"), "utf8")).toContain(broken.id);
+  expect(await readFile(join(folder, "gpu-runner.log"), "utf8")).toContain(analysis.id);
 });
