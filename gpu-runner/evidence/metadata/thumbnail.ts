@@ -23,6 +23,8 @@ const mostShift = 6;
 /** Mean and deviation of a bar that a camera put around a thumbnail of another shape, in grey levels, at most. */
 const darkest = 24;
 const plainest = 12;
+/** Of a thumbnail, what is compared at least. */
+const leastKept = 0.6;
 /** Between the shapes of both. */
 const mostStretch = 1.4;
 
@@ -57,9 +59,16 @@ export async function compareThumbnail(thumbnail: Uint8Array, image: RgbPixels):
     withoutBars(data, width, height),
     middle(width, height, image),
   ]) {
-    // Of another shape than the image: turned, or the image was cropped since then. Sizes tell of that, not pixels.
+    // Of another shape than the image: sizes tell of that, not pixels.
     const stretch = frame.width / frame.height / (image.width / image.height);
-    if (stretch > mostStretch || stretch < 1 / mostStretch || Math.min(frame.width, frame.height) < 32) continue;
+    const kept = (frame.width * frame.height) / (width * height);
+    if (
+      kept < leastKept ||
+      stretch > mostStretch ||
+      stretch < 1 / mostStretch ||
+      Math.min(frame.width, frame.height) < 32
+    )
+      continue;
     const before = await squareOf(sharp(data, { raw }).extract(frame));
     const compared = compare(before, after, [width, height]);
     if (compared !== null && (best === null || compared.correlation > best.correlation)) best = compared;
@@ -92,7 +101,7 @@ function withoutBars(data: Uint8Array, width: number, height: number): Frame {
   return { left, top, width: right - left, height: bottom - top };
 }
 
-/** The part of the image's shape in the middle. */
+/** The part of the image's shape in the middle; where that is not most of it, the image was turned, or cropped since then. */
 function middle(width: number, height: number, image: RgbPixels): Frame {
   const ratio = image.width / image.height;
   const shown =
