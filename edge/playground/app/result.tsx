@@ -6,6 +6,7 @@ import {
   bytes,
   certaintyWords,
   domainNames,
+  kindNames,
   meaning,
   moment,
   percent,
@@ -48,6 +49,8 @@ export function Verdict({ analysis }: { analysis: Analysis }) {
   );
 }
 
+const checkNames: Readonly<Record<string, string>> = { vlm: "The description by a language model" };
+
 export function Caveats({ analysis }: { analysis: Analysis }) {
   const caveats = analysis.input_quality ?? [];
   const degraded = analysis.degraded_checks ?? [];
@@ -63,7 +66,7 @@ export function Caveats({ analysis }: { analysis: Analysis }) {
         ))}
         {degraded.map(({ check, reason }) => (
           <li key={check}>
-            {sentence(check)} was left out: {reason}
+            {fileNames[check] ?? checkNames[check] ?? sentence(check)} was left out: {reason}
           </li>
         ))}
       </ul>
@@ -122,7 +125,9 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
     else if (inner.bottom > outer.bottom) list.scrollBy({ top: inner.bottom - outer.bottom + 12 });
   }, [active]);
   const reasons = interpretation?.reasons ?? [];
-  const words = interpretation?.description ?? "";
+  // What the built-in module says in sentences stands here already, in its parts.
+  const parts = interpretation?.source === "builtin" && reasons.length > 0;
+  const words = parts ? "" : (interpretation?.description ?? "");
   return (
     <li
       ref={item}
@@ -141,7 +146,7 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
         <span class="sr-only">{"Look at region "}</span>
         <span class="tag-id">{id}</span>
         <span class="region-title">
-          {manipulation === null ? sentence(position.absolute) : sentence(manipulation)}
+          {manipulation === null ? sentence(position.absolute) : kindNames[manipulation]}
           <small>
             {manipulation === null ? "" : `${position.absolute} · `}
             {position.relative ? `${position.relative} · ` : ""}
@@ -157,7 +162,7 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
               {certaintyWords[interpretation.certainty]}
               {interpretation.manipulation_probability !== null &&
                 manipulation !== null &&
-                ` · ${plain(manipulation)} ${percent(interpretation.manipulation_probability)}`}
+                ` · of this kind ${percent(interpretation.manipulation_probability)}`}
             </p>
           )}
           {words && <p>{words}</p>}

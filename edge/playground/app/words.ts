@@ -1,5 +1,5 @@
 /** How the page says things: numbers, sizes, times, and the service's own terms. */
-import type { Analysis, Certainty } from "@omni-iml/shared/analysis";
+import type { Analysis, Certainty, ManipulationKind } from "@omni-iml/shared/analysis";
 
 /** The space does not break. */
 export const percent = (fraction: number) =>
@@ -44,8 +44,11 @@ export const verdicts = {
 } as const satisfies Record<NonNullable<Analysis["verdict"]>, object>;
 
 /** What a score means for somebody who has never seen one. */
-export function meaning({ verdict, score, threshold }: Analysis): string {
+export function meaning({ verdict, score, threshold, regions }: Analysis): string {
   if (verdict === "tampered") {
+    if ((regions ?? []).every(({ interpretation }) => interpretation?.certainty === "unlikely")) {
+      return "The picture as a whole looks edited, but no single place could be confirmed. Look at all of it.";
+    }
     return "At least part of this picture looks edited. The marked areas are where to look first.";
   }
   if (verdict === "inconclusive") {
@@ -56,6 +59,20 @@ export function meaning({ verdict, score, threshold }: Analysis): string {
     ? "Nothing crossed the line, but not by much. This is not proof that the picture is authentic."
     : "The model found no traces of an edit. This is not proof that the picture is authentic.";
 }
+
+export const kindNames = {
+  splice: "Put in from another picture",
+  copy_move: "Copied within the picture",
+  removal: "Something removed",
+  local_edit: "Edited in place",
+  generated: "Generated",
+  text_replace: "Text replaced",
+  text_insert: "Text added",
+  text_erase: "Text erased",
+  mark_insert: "Stamp or signature added",
+  face_swap: "Face swapped",
+  retouch: "Retouched",
+} as const satisfies Record<ManipulationKind, string>;
 
 export const certaintyWords = {
   almost_certain: "Almost certainly edited",
