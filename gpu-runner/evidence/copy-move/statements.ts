@@ -19,11 +19,13 @@ interface Showing {
 }
 
 /**
- * Letters and printed lines repeat by nature: in documents and scene text a copy must be larger and agree more.
+ * Letters and printed lines repeat by nature: in documents and scene text a copy must be larger and agree more, and
+ * anywhere else what is as small as a letter must agree to the finest grain.
  */
 function believed({ area, similarity, grain }: PlacedCopy, { domain, pixels }: Showing): boolean {
   const printed = domain === "document" || domain === "scene_text";
-  return printed ? area / pixels >= 0.01 && similarity >= 0.97 && grain >= 0.8 : similarity >= 0.94 && grain >= 0.5;
+  if (printed) return area / pixels >= 0.01 && similarity >= 0.97 && grain >= 0.8;
+  return similarity >= 0.94 && grain >= (area / pixels >= 0.006 ? 0.5 : 0.85);
 }
 
 export function copyEvidence(
