@@ -46,6 +46,8 @@ const schema = z.object({
   INTERPRETER_KEY: z.string().min(1).optional(),
   /** Seconds after which the built-in words are given instead. */
   INTERPRETER_SECONDS: z.coerce.number().min(1).max(600).default(30),
+  /** PEM file of the certificates whose signatures on Content Credentials are trusted. */
+  C2PA_TRUST_ANCHORS: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 

@@ -4,6 +4,7 @@ import { type ServerType, serve } from "@hono/node-server";
 import { Problem } from "@omni-iml/shared/problems";
 import type { Logger } from "pino";
 import { type Configuration, StartError } from "./configuration.ts";
+import { loadTrustAnchors } from "./evidence/provenance/trust-anchors.ts";
 import { createApplication } from "./http/application.ts";
 import type { InferRoom } from "./http/infer.ts";
 import { InferenceProcess } from "./inference/process.ts";
@@ -32,6 +33,7 @@ export interface Runner {
  */
 export async function startRunner(configuration: Configuration, log: Logger): Promise<Runner> {
   const { manifest, modelFile, interpretationFile } = await loadRelease(configuration.MODEL_DIR);
+  const trustAnchors = await loadTrustAnchors(configuration.C2PA_TRUST_ANCHORS);
   const telemetry = new Telemetry();
   const inference = new InferenceProcess(
     {
@@ -44,6 +46,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       deviceMemory: configuration.CUDA_MEMORY_MB === undefined ? null : configuration.CUDA_MEMORY_MB * 2 ** 20,
       maxPixels: configuration.MAX_PIXELS,
       largestBatch: configuration.MAX_BATCH,
+      trustAnchors,
     },
     log,
     {

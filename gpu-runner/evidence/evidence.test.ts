@@ -3,9 +3,13 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Region } from "@omni-iml/shared/analysis";
 import sharp from "sharp";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decodeImage } from "../image/decode.ts";
 import { type Examined, type ExamineInput, examine } from "./evidence.ts";
+import { loadTrustAnchors } from "./provenance/trust-anchors.ts";
+
+/** A busy machine takes ten times what an idle one does. */
+vi.setConfig({ testTimeout: 180_000 });
 
 const samples = new URL("../../test/samples/", import.meta.url);
 const golden = new URL("../image/golden/", import.meta.url);
@@ -32,7 +36,14 @@ interface Examination extends Partial<Omit<ExamineInput, "bytes" | "image">> {
 
 async function look(bytes: Uint8Array, { signal, ...more }: Examination = {}): Promise<Examined> {
   const image = await decodeImage(bytes, 1e7);
-  const about = { regions: [], modality: "fused", domain: "natural", wanted: true, ...more } as const;
+  const about = {
+    regions: [],
+    modality: "fused",
+    domain: "natural",
+    trustAnchors: null,
+    wanted: true,
+    ...more,
+  } as const;
   return examine({ bytes, image, ...about }, signal ?? new AbortController().signal);
 }
 
@@ -109,6 +120,14 @@ it("an untouched photograph raises no alarm, whatever region the network points 
   });
   expect(alarmsOf(examined)).toEqual([]);
   expect(examined.degraded_checks).toEqual([]);
+});
+
+it("a signed photograph is recognised, and its signer trusted by whom the service trusts", async () => {
+  const folder = new URL("provenance/golden/", import.meta.url);
+  const signed = readFileSync(new URL("signed.jpg", folder));
+  const trustAnchors = await loadTrustAnchors(fileURLToPath(new URL("trust.pem", folder)));
+  expect(found(await look(signed, { trustAnchors }), "content_credentials_valid")?.details["trusted"]).toBe(true);
+  await expect(loadTrustAnchors(fileURLToPath(new URL("make.py", folder)))).rejects.toThrow("no certificate");
 });
 
 it("where no evidence is wanted there is none, and the caveats are the same", async () => {

@@ -2,7 +2,6 @@
  * Checks besides the network: each names what it found in the file or its pixels and claims no more than that. None of
  * them fails an analysis: what cannot be checked is listed as degraded.
  */
-import { readFile } from "node:fs/promises";
 import type { Finding, Region } from "@omni-iml/shared/analysis";
 import type { DecodedImage } from "../image/decode.ts";
 import { rgbPicture } from "../image/displayed.ts";
@@ -39,6 +38,8 @@ export interface ExamineInput {
   readonly regions: readonly Region[];
   readonly modality: Finding["modality"];
   readonly domain: Finding["domain"]["name"];
+  /** Certificates whose signatures on Content Credentials are trusted, as PEM. */
+  readonly trustAnchors: string | null;
   /** Whether evidence is wanted. What the input is too poor for is found out in any case: the verdict rests on it. */
   readonly wanted: boolean;
 }
@@ -100,7 +101,7 @@ async function examineMetadata({ image }: ExamineInput, findings: Findings): Pro
 }
 
 async function examineProvenance(
-  { bytes, image }: ExamineInput,
+  { bytes, image, trustAnchors }: ExamineInput,
   metadata: Metadata | null,
   limits: Limits,
   findings: Findings,
@@ -115,10 +116,8 @@ async function examineProvenance(
     findings.degrade("provenance", { reason: "too_large", what: "file", limit: largestSigned });
     return;
   }
-  const anchorsFile = process.env["C2PA_TRUST_ANCHORS"];
-  const anchors = anchorsFile ? await readFile(anchorsFile, "utf8") : null;
   const mediaType = mediaTypes[image.header.format];
-  const credentials = await runAlone({ kind: "credentials", bytes, mediaType, anchors }, limits);
+  const credentials = await runAlone({ kind: "credentials", bytes, mediaType, anchors: trustAnchors }, limits);
   credentialEvidence(credentials, findings.state);
 }
 

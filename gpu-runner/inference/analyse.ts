@@ -24,6 +24,8 @@ export interface Served {
   /** null where the release has no interpretation model. */
   readonly interpreter: Interpreter | null;
   readonly maxPixels: number;
+  /** Certificates whose signatures on Content Credentials are trusted, as PEM. */
+  readonly trustAnchors: string | null;
 }
 
 export interface Analysed {
@@ -39,7 +41,7 @@ export interface Analysed {
  */
 export async function analyse(
   job: Pick<AnalyseCommand, "bytes" | "sha256" | "outputs" | "pictures" | "options">,
-  { manifest, batcher, interpreter, maxPixels }: Served,
+  { manifest, batcher, interpreter, maxPixels, trustAnchors }: Served,
   signal: AbortSignal,
   onStage: (stage: JobStage, progress: number | null) => void,
 ): Promise<Analysed> {
@@ -71,7 +73,7 @@ export async function analyse(
   const examined = await stage("evidence", () => {
     const { bytes, options } = job;
     const about = { regions: found, modality, domain: domain.name, wanted: options.evidence };
-    return examine({ bytes, image, ...about }, signal);
+    return examine({ bytes, image, trustAnchors, ...about }, signal);
   });
   degraded.push(...examined.degraded_checks);
   const regions = await stage("interpretation", async () => {

@@ -45,7 +45,7 @@ async function load(order: LoadCommand): Promise<void> {
           threads: order.threads,
           mostTogether: mostInterpreted,
         });
-  const data = { manifest, maxPixels: order.maxPixels };
+  const data = { manifest, maxPixels: order.maxPixels, trustAnchors: order.trustAnchors };
   threads = await ImageThreads.start(order.imageThreads, data, { batcher, interpreter }, { tell, broken: fail });
   tell({ type: "ready" });
 }

@@ -13,6 +13,7 @@ import { type AnsweredTile, type OfferedTile, TileExchange } from "./tile-exchan
 export interface ThreadData {
   readonly manifest: ReleaseManifest;
   readonly maxPixels: number;
+  readonly trustAnchors: string | null;
   /** Whether the interpretation network was loaded. */
   readonly interprets: boolean;
 }
@@ -30,7 +31,7 @@ export type ThreadReport =
   /** For the HTTP process. */
   | { readonly type: "report"; readonly report: Report };
 
-function serve(port: MessagePort, { manifest, maxPixels, interprets }: ThreadData): void {
+function serve(port: MessagePort, { manifest, maxPixels, trustAnchors, interprets }: ThreadData): void {
   const tell = (report: ThreadReport) => port.postMessage(report);
   const tiles = new TileExchange((tile) => tell({ type: "tile", ...tile }));
   const regions = new InterpretationExchange((offered) => tell({ type: "regions", ...offered }));
@@ -39,7 +40,7 @@ function serve(port: MessagePort, { manifest, maxPixels, interprets }: ThreadDat
   async function run(order: AnalyseCommand): Promise<Report> {
     const { job } = order;
     try {
-      const served = { manifest, batcher: tiles, interpreter: interprets ? regions : null, maxPixels };
+      const served = { manifest, batcher: tiles, interpreter: interprets ? regions : null, maxPixels, trustAnchors };
       const { finding, files, pictures } = await analyse(order, served, withdrawal.signal, (stage, progress) =>
         tell({ type: "report", report: { type: "stage", job, stage, progress } }),
       );

@@ -23,6 +23,8 @@ export const loadCommand = z.object({
   largestBatch: z.int(),
   /** Bytes of device memory that the session's arena may take. */
   deviceMemory: z.int().nullable(),
+  /** Certificates whose signatures on Content Credentials are trusted, as PEM. */
+  trustAnchors: z.string().nullable(),
 });
 export type LoadCommand = z.infer<typeof loadCommand>;
 

@@ -10,6 +10,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { analysisOptions } from "@omni-iml/shared/analysis";
 import { readConfiguration } from "../configuration.ts";
+import { loadTrustAnchors } from "../evidence/provenance/trust-anchors.ts";
 import { mostInterpreted } from "../interpretation/interpret.ts";
 import { loadInterpreter } from "../interpretation/session.ts";
 import { loadRelease } from "../release.ts";
@@ -33,6 +34,7 @@ const served = {
       : await loadInterpreter(interpretationFile, provider, { threads, mostTogether: mostInterpreted }),
   batcher: new Batcher(session, configuration.MAX_BATCH),
   maxPixels: configuration.MAX_PIXELS,
+  trustAnchors: await loadTrustAnchors(configuration.C2PA_TRUST_ANCHORS),
 };
 const outputs = values.out === undefined ? [] : (["probability", "mask", "overlay"] as const);
 if (values.out !== undefined) mkdirSync(values.out, { recursive: true });

@@ -25,6 +25,7 @@ const served = {
   batcher: new Batcher(session, configuration.MAX_BATCH),
   interpreter: null,
   maxPixels: configuration.MAX_PIXELS,
+  trustAnchors: null,
 };
 const files = process.argv.slice(2).map((file) => readFileSync(file));
 
