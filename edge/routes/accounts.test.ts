@@ -9,6 +9,7 @@ import {
   createdApiKey,
   usage as usageSchema,
 } from "@omni-iml/shared/accounts";
+import { newId } from "@omni-iml/shared/ids";
 import { describe, expect, it } from "vitest";
 import { hashSecret, parseApiKey } from "../accounts/api-key.ts";
 import {
@@ -167,7 +168,7 @@ describe("accounts", () => {
     const read = accountSchema.parse(await (await request(operator, `${path}/${created.id}`)).json());
     expect(read).toMatchObject({ name: "Newsroom 2", disabled_at: null });
     await expectProblem(patch(operator, created.id, {}), "invalid_request");
-    await expectProblem(patch(operator, created.id.replace(/.$/, "0"), { disabled: true }), "not_found");
+    await expectProblem(patch(operator, newId("account"), { disabled: true }), "not_found");
   });
 
   it("are no business of a customer's, whatever the scope", async () => {

@@ -42,6 +42,8 @@ const outputs = ["probability", "mask", "overlay", "report"] as const satisfies 
 const patience = 150_000;
 /** Milliseconds that an analysis takes while a crowd gathers. */
 const crowdTime = 45_000;
+/** Seconds for which addresses are good that were signed before all rounds. */
+const addressTime = 86_400;
 const report = (line: string) => process.stderr.write(`! ${line}\n`);
 
 const root = await mkdtemp(join(tmpdir(), "omni-iml-bench-"));
@@ -163,24 +165,27 @@ async function runnerCaller(edge: Service) {
   const place = (key: string) => ({ Bucket: "omni-iml", Key: key });
   const path = "/v1/infer";
   return async (image: Bytes): Promise<() => Promise<void>> => {
-    const job = newId("analysis");
-    const key = `bench/${job}`;
+    const id = newId("analysis");
+    const key = `bench/${id}`;
     await storage.send(new PutObjectCommand({ ...place(`${key}/input`), Body: image }));
-    const puts = outputs.map(
-      async (name) => [name, await getSignedUrl(storage, new PutObjectCommand(place(`${key}/${name}`)))] as const,
-    );
-    const body = JSON.stringify({
-      job_id: job,
+    const puts = outputs.map(async (name) => {
+      const put = new PutObjectCommand(place(`${key}/${name}`));
+      return [name, await getSignedUrl(storage, put, { expiresIn: addressTime })] as const;
+    });
+    const get = new GetObjectCommand(place(`${key}/input`));
+    const job = {
+      job_id: id,
       attempt: 1,
       release,
-      input_url: await getSignedUrl(storage, new GetObjectCommand(place(`${key}/input`))),
+      input_url: await getSignedUrl(storage, get, { expiresIn: addressTime }),
       sha256: createHash("sha256").update(image).digest("hex"),
       bytes: image.byteLength,
       outputs: Object.fromEntries(await Promise.all(puts)),
       options: { outputs },
-      deadline: Date.now() + 600_000,
-    });
+    };
     return async () => {
+      // From now on: on a busy machine its turn may come late.
+      const body = JSON.stringify({ ...job, deadline: Date.now() + 600_000 });
       const headers = await signedHeaders(secret, { method: "POST", path, body });
       const response = await fetch(`${edge.stack.runnerUrls[0]}${path}`, { method: "POST", headers, body });
       const lines = (await (await expectStatus(response, 200)).text()).trim().split("\n");
