@@ -40,6 +40,9 @@ export interface AnalysisErasure {
   results: Remains;
 }
 
+/** Milliseconds for which a creation waits to hear whether the result is known. */
+const longestLookup = 1_000;
+
 export class AnalysisObject extends DurableObject<Environment> {
   readonly #settings = settings(this.env);
   readonly #ledger = new Ledger(this.ctx.storage, this.#settings);
@@ -49,11 +52,15 @@ export class AnalysisObject extends DurableObject<Environment> {
 
   /**
    * Creates the record; the input must be stored already. May be repeated.
-   * `start`: `now` dispatches at once, `queued` leaves the first dispatch to the queue.
+   * `start`: `now` dispatches at once, `queued` leaves the first dispatch to the queue. Where the result is known already,
+   * the analysis has ended when this answers: whoever asked needs no second call.
    */
-  create(analysis: NewAnalysis, start: "now" | "queued"): AnalysisSnapshot {
+  async create(analysis: NewAnalysis, start: "now" | "queued"): Promise<AnalysisSnapshot> {
     this.#ledger.create(analysis, start === "queued", Date.now());
-    if (start === "now") this.dispatch();
+    if (start === "now") {
+      this.dispatch();
+      if (this.#attempt !== null) await this.#waiters.news(longestLookup);
+    }
     return this.#ledger.read();
   }
 
@@ -336,6 +343,8 @@ export class AnalysisObject extends DurableObject<Environment> {
         return;
       }
       case "lead":
+        // Nothing is known yet: who only waited for that goes on.
+        this.#waiters.wake();
         await this.#infer(claim, id, share.prefix, attemptUntil, signal);
     }
   }

@@ -190,6 +190,8 @@ const renewEvery = 1_000;
 const longestPause = 60_000;
 /** A follower that misses the news of its leader asks again after this long. */
 const followerPoll = 5_000;
+/** Copy and index learn of a new analysis after this long, so that one that ends at once is told of once. */
+const creationNews = 1_000;
 /** When the alarm takes a job that was left to the queue, in case its message was lost. */
 const queueGrace = 30_000;
 
@@ -254,7 +256,8 @@ export class Ledger {
       this.timers.set("dispatch", now + (queued ? queueGrace : 0));
       this.timers.set("deadline", deadline);
       this.#changed({ status: "queued" }, now);
-      this.timers.set("copy", now);
+      this.timers.set("index", now + creationNews);
+      this.timers.set("copy", now + creationNews);
     });
   }
 
