@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from forge.conftest import pool_folder  # noqa: F401 - a fixture
 from forge.pool import Pool
 from omni_iml.model import OmniIML
 from pack.device import follow, keep
@@ -57,7 +56,7 @@ def corners(height: int, width: int):
 
 
 @needs_jpegtran
-def test_parcels_hold_a_pool_of_all_domains_and_no_more_than_they_may(pool_folder, tmp_path):  # noqa: F811
+def test_parcels_hold_a_pool_of_all_domains_and_no_more_than_they_may(pool_folder, tmp_path):
     limit = 3 << 20
     crops = list(light_pool(pool_folder, limit))
     by_domain = {name: sum(c.size for c in crops if c.record.domain == name) for name in DOMAIN_BYTES}

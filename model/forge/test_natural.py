@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from .conftest import texture
 from .histories import resize_mask
 from .natural import _membrane, filled, noise_level, noise_matched, paste, seamless_clone, transformed
 from .regions import bounds, component_boxes, draw_area, horizon, matte, shape_in_frame
+from .testing import texture
 from .variation import VARIATIONS, Variation
 
 

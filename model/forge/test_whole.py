@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import texture
 from .pool import Pool
 from .sample import DOMAINS
+from .testing import texture
 from .whole import File, Studio, composed, draw_area, shift_completed, uneven_alpha, write_set
 
 COUNTS = {"natural": 7, "document": 3, "face": 3, "scene_text": 3}
