@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .conftest import texture
 from .histories import (
     Afterlife,
     Life,
@@ -15,6 +14,7 @@ from .histories import (
     encode,
     scaled_tables,
 )
+from .testing import texture
 from .write import write_shard
 
 
