@@ -202,12 +202,14 @@ async function examineCopies(
     id,
     polygon: polygon.map((point) => storedPoint(point, image, orientation)).map(([x, y]): Point => [x * sx, y * sy]),
   }));
-  const found = await thread.run({ kind: "copies", picture: { pixels, ...reduced }, regions: placed }, limits);
+  const printed = domain === "document" || domain === "scene_text";
+  const picture = { pixels, ...reduced };
+  const found = await thread.run({ kind: "copies", picture, regions: placed, printed }, limits);
   const shown = displayedSize(width, height, orientation);
   const within = (value: number, most: number) => Math.min(most, Math.max(0, Math.round(value)));
   const onDisplay = (polygon: readonly Point[]) =>
     polygon
       .map(([x, y]) => displayedPoint([x / sx, y / sy], image, orientation))
       .map(([x, y]): Point => [within(x, shown.width), within(y, shown.height)]);
-  return copyEvidence(found, { onDisplay, domain, pixels: reduced.width * reduced.height }, findings.state);
+  return copyEvidence(found, { onDisplay, printed, pixels: reduced.width * reduced.height }, findings.state);
 }

@@ -21,7 +21,12 @@ export type Task =
       readonly regions: readonly PlacedRegion[];
     }
   | { readonly kind: "sampling"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
-  | { readonly kind: "copies"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
+  | {
+      readonly kind: "copies";
+      readonly picture: RgbPixels;
+      readonly regions: readonly PlacedRegion[];
+      readonly printed: boolean;
+    }
   | {
       readonly kind: "credentials";
       readonly bytes: Uint8Array;
@@ -105,8 +110,8 @@ function covered(polygon: readonly Point[], mask: Uint8Array, { width, height }:
   return all === 0 ? 0 : both / all;
 }
 
-function copies(picture: RgbPixels, regions: readonly PlacedRegion[]): Outcome["copies"] {
-  const found = findCopies(lumaOf(picture));
+function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>): Outcome["copies"] {
+  const found = findCopies(lumaOf(picture), printed);
   if (found.copies.length === 0) return { copies: [], keypoints: found.keypoints };
   const masks = regions.map(({ id, polygon }) => ({ id, mask: rasterize(polygon, picture.width, picture.height) }));
   const placed = found.copies.map((copy): PlacedCopy => {
@@ -127,7 +132,7 @@ async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
     case "sampling":
       return sampling(task.picture, task.regions);
     case "copies":
-      return copies(task.picture, task.regions);
+      return copies(task);
     case "credentials": {
       const { readCredentials } = await import("./provenance/credentials.ts");
       return readCredentials(task.bytes, task.mediaType, task.anchors);

@@ -12,7 +12,7 @@ const [width, height] = [110, 100];
 
 async function copiesIn(bytes: Buffer) {
   const { data, info } = await sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true });
-  return findCopies(lumaOf({ pixels: data, ...info })).copies;
+  return findCopies(lumaOf({ pixels: data, ...info }), false).copies;
 }
 
 /** Copies a part of the photograph to another place of it, turned. */

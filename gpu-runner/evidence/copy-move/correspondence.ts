@@ -35,6 +35,8 @@ export interface CopyFinding {
 }
 
 const mostKeypoints = 1200;
+/** The same where letters repeat: what they match is looked through for nothing, and a copy that counts is large. */
+const mostPrintedKeypoints = 600;
 /** Cosine of two patches from which they can be of the same thing. */
 const leastMatch = 0.9;
 /** The best match must be this much nearer than the next one elsewhere: repeated patterns match everywhere. */
@@ -291,14 +293,15 @@ function boxSums(values: Float32Array, width: number, height: number): Float64Ar
   return out;
 }
 
-export function findCopies(plane: Plane): CopyFinding {
+/** @param printed whether the picture is one of text */
+export function findCopies(plane: Plane, printed: boolean): CopyFinding {
   const { width, height } = plane;
-  const { points, descriptors } = findKeypoints(plane, mostKeypoints);
+  const { points, descriptors } = findKeypoints(plane, printed ? mostPrintedKeypoints : mostKeypoints);
   const side = Math.max(width, height);
   let matches = matchKeypoints(points, descriptors, Math.max(24, side / 40));
   const copies: Copy[] = [];
   let fine: Plane | null = null;
-  for (let attempt = 0; attempt < 2 * mostCopies && copies.length < mostCopies; attempt++) {
+  for (let attempt = 0; attempt < (printed ? mostCopies : 2 * mostCopies) && copies.length < mostCopies; attempt++) {
     const found = bestSimilarity(matches, side / 4);
     if (found === null) break;
     const { similarity, inliers } = found;

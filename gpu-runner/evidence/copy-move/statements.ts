@@ -1,5 +1,4 @@
 /** Copied places in statements. */
-import type { Finding } from "@omni-iml/shared/analysis";
 import type { State } from "../findings.ts";
 import type { Point } from "../plane.ts";
 import type { PlacedCopy } from "../thread.ts";
@@ -13,7 +12,8 @@ export interface CopyLink {
 
 interface Showing {
   readonly onDisplay: (polygon: readonly Point[]) => readonly Point[];
-  readonly domain: Finding["domain"]["name"];
+  /** Whether the picture is one of text. */
+  readonly printed: boolean;
   /** Of the picture that was searched. */
   readonly pixels: number;
 }
@@ -22,8 +22,7 @@ interface Showing {
  * Letters and printed lines repeat by nature: in documents and scene text a copy must be larger and agree more, and
  * anywhere else what is as small as a letter must agree to the finest grain.
  */
-function believed({ area, similarity, grain }: PlacedCopy, { domain, pixels }: Showing): boolean {
-  const printed = domain === "document" || domain === "scene_text";
+function believed({ area, similarity, grain }: PlacedCopy, { printed, pixels }: Showing): boolean {
   if (printed) return area / pixels >= 0.01 && similarity >= 0.97 && grain >= 0.8;
   return similarity >= 0.94 && grain >= (area / pixels >= 0.006 ? 0.5 : 0.85);
 }
