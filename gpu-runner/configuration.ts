@@ -20,7 +20,10 @@ const schema = z.object({
   MAX_BATCH: z.coerce.number().int().min(1).optional(),
   /** Images in work at a time, each on a thread of its own beside the session's. */
   IMAGE_THREADS: z.coerce.number().int().min(1).max(64).optional(),
-  /** MiB of GPU memory that the session may take; without it, all there is. */
+  /**
+   * MiB of GPU memory that the session is asked not to exceed; without it, all there is. Not tried on a GPU: the binding
+   * passes no provider options, and onnxruntime may read the session's entries only where it chooses the provider itself.
+   */
   CUDA_MEMORY_MB: z.coerce.number().int().min(512).optional(),
   /** Pixels of one image. */
   MAX_PIXELS: z.coerce.number().int().min(4096).default(100_000_000),

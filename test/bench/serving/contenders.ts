@@ -146,8 +146,14 @@ async function startPython(server: PythonServer, bin: string, threads: number): 
   };
 }
 
-export async function startOthers(bin: string, threads: number): Promise<Contender[]> {
+/** @param names of those to start, as in the figures. */
+export async function startOthers(names: readonly string[], bin: string, threads: number): Promise<Contender[]> {
+  const wanted = names.map((name) => {
+    const server = pythonServers.find((known) => known.name === name);
+    if (server === undefined) throw new Error(`there is no server "${name}"`);
+    return server;
+  });
   const started: Contender[] = [];
-  for (const server of pythonServers) started.push(await startPython(server, bin, threads));
+  for (const server of wanted) started.push(await startPython(server, bin, threads));
   return started;
 }

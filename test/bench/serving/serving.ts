@@ -2,10 +2,13 @@
  * The runner against what one would take instead: FastAPI with onnxruntime, LitServe, BentoML; the same ONNX file, the
  * same work, the same images, in one run and in turns (A B B A).
  *
- *   npm run bench:serving [-- --rounds 5] [--seconds 10] [--clients 16] [--size 320] [--python FOLDER/bin] [--plot FILE]
+ *   npm run bench:serving [-- --rounds 5] [--seconds 10] [--clients 16] [--size 320] [--against FastAPI,LitServe,BentoML]
+ *     [--python FOLDER/bin] [--plot FILE]
  *
  * For each contender and round: one client, then `--clients` at a time, then four times as many images a second as it
- * has just done, from clients that wait `--patience` seconds and no longer. `--plot` writes the runner's images a second
+ * has just done, from clients that wait `--patience` seconds and no longer. Besides images a second it prints images a
+ * processor second: on a machine that others use as well, whoever has more threads at work gets more of it, and the first
+ * figure says as much about that as about the servers. `--plot` writes the runner's images a second
  * over 1, 2, 4 … clients as SVG. Needs the packages of requirements.txt.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: "16" },
     size: { type: "string", default: "320" },
     patience: { type: "string", default: "10" },
+    against: { type: "string", default: "FastAPI,LitServe,BentoML" },
     python: { type: "string", default: fileURLToPath(new URL(".venv/bin", import.meta.url)) },
     plot: { type: "string" },
   },
@@ -42,6 +46,8 @@ const largestShareOff = 0.02;
 
 interface Figures {
   readonly imagesPerSecond: number[];
+  /** For each second of processor time, of the server and all that it started. */
+  readonly imagesPerProcessorSecond: number[];
   readonly p95: number[];
   readonly goodput: number[];
   readonly refused: number[];
@@ -147,22 +153,27 @@ async function settle(contender: Contender, samples: readonly Buffer[]): Promise
 const samples = await images();
 await using storage = await LocalStorage.start();
 await using ours = await startRunner(storage);
-const others = await startOthers(values.python, availableParallelism());
+const others = await startOthers(values.against.split(","), values.python, availableParallelism());
 await using stack = new AsyncDisposableStack();
 for (const other of others) stack.use(other);
 const all = [ours, ...others];
 await compareMaps(ours, others, samples);
 
 const figures = new Map<Contender, Figures>(
-  all.map((each) => [each, { imagesPerSecond: [], p95: [], goodput: [], refused: [] }]),
+  all.map((each) => [each, { imagesPerSecond: [], imagesPerProcessorSecond: [], p95: [], goodput: [], refused: [] }]),
 );
+// Just-in-time compilers, pools and caches of all of them get warm before anything counts.
+for (const contender of all) await closedLoop(contender, samples, clients);
 for (let round = 0; round < rounds; round++) {
   for (const contender of inTurns(all, round)) {
     const own = figures.get(contender);
     if (own === undefined) continue;
     const alone = await closedLoop(contender, samples, 1);
     own.p95.push(quantile(alone.latencies, 0.95));
+    const before = contender.program.processorSeconds;
     const busy = await closedLoop(contender, samples, clients);
+    const thrift = busy.latencies.length / (contender.program.processorSeconds - before);
+    own.imagesPerProcessorSecond.push(thrift);
     const rate = (1000 * busy.latencies.length) / busy.took;
     own.imagesPerSecond.push(rate);
     const flooded = await openLoop(contender, samples, overload * rate);
@@ -171,7 +182,7 @@ for (let round = 0; round < rounds; round++) {
     await settle(contender, samples);
     process.stdout.write(
       `round ${round + 1} ${contender.name}: p95 ${own.p95.at(-1)?.toFixed(0)} ms alone, ` +
-        `${rate.toFixed(2)} images/s with ${clients} clients, at four times that ${flooded.goodput.toFixed(2)} in time ` +
+        `${rate.toFixed(2)} images/s and ${thrift.toFixed(2)} a processor second with ${clients} clients, at four times that ${flooded.goodput.toFixed(2)} in time ` +
         `(${(100 * flooded.refused).toFixed(0)} % refused at once); load ${loadavg()[0]?.toFixed(1)}\n`,
     );
   }
@@ -187,6 +198,7 @@ for (const other of others) {
   if (theirs === undefined) continue;
   process.stdout.write(
     `  ${other.name}: images/s ${inWords(ratioOf(mine.imagesPerSecond, theirs.imagesPerSecond))}, ` +
+      `images a processor second ${inWords(ratioOf(mine.imagesPerProcessorSecond, theirs.imagesPerProcessorSecond))}, ` +
       `p95 alone ${inWords(ratioOf(mine.p95, theirs.p95))}\n`,
   );
 }
