@@ -1,4 +1,5 @@
 /** One edge, three runners over HTTP: the pool as an object, and the calls that follow its advice. */
+import { abortAllDurableObjects } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type AnalysisOptions, analysisOptions } from "@omni-iml/shared/analysis";
 import { newId } from "@omni-iml/shared/ids";
@@ -50,8 +51,9 @@ async function run(release = "r1"): Promise<void> {
 
 const runAll = (jobs: number, release?: string) => Promise.all(Array.from({ length: jobs }, () => run(release)));
 
-/** All three up and believed to be. */
+/** All three up and believed to be, by a pool that knows nothing of the test before: a slow runner is remembered for a minute. */
 beforeEach(async () => {
+  await abortAllDurableObjects();
   await Promise.all(urls.map((_, index) => set(index)));
   await eventually(async () => {
     await Promise.all(urls.map((_, index) => set(index)));
