@@ -242,6 +242,18 @@ it("stops before the next tile when the job is withdrawn", async () => {
 it("batches tiles of one shape from several images, up to the largest batch", async () => {
   const session = new Mirror();
   const batcher = new Batcher(session, 4);
+  // The first batch does not end before nine tiles have been handed over, whatever the threads that cut them do.
+  const handedOver = Promise.withResolvers<void>();
+  const [hand, answer] = [batcher.run.bind(batcher), session.run.bind(session)];
+  let handed = 0;
+  batcher.run = (...tile) => {
+    if (++handed === 9) handedOver.resolve();
+    return hand(...tile);
+  };
+  session.run = async (input) => {
+    await handedOver.promise;
+    return answer(input);
+  };
   const watch = { signal: new AbortController().signal, progress: () => undefined };
   const images = [picture(400, 90, noise), picture(400, 90, (x) => x % 256), picture(64, 64, noise)];
   const maps = await Promise.all(images.map((image) => localise(image, pipeline, batcher, watch)));
