@@ -86,7 +86,14 @@ describe("an analysis", () => {
       expect(bbox.y + bbox.height).toBeLessThanOrEqual(257);
     }
 
-    expect(Object.keys(analysis.files).sort()).toEqual(["mask", "overlay", "probability", "report"]);
+    expect(Object.keys(analysis.files).sort()).toEqual([
+      "mask",
+      "overlay",
+      "probability",
+      "report",
+      "report_html",
+      "report_pdf",
+    ]);
     for (const file of Object.values(analysis.files)) {
       expect((await fetch(withAlteredSignature(file.url))).status).toBe(403);
       const answer = await fetch(file.url);
