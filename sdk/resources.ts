@@ -444,8 +444,10 @@ export interface Region {
     /** To the nearest other region. */
     relative: string | null;
   };
-  /** The text in the region, where it could be read. */
+  /** The text in the region, in documents and scene text, where it could be read. */
   content: string | null;
+  /** The text recogniser's own confidence, not calibrated; nothing is told below .8. null without text. */
+  content_confidence: number | null;
   /** null where none was wanted, or where no module looked at the region. */
   interpretation: RegionInterpretation | null;
 }

@@ -167,7 +167,13 @@ export const region = z
         .nullable()
         .meta({ description: "To the nearest other region.", example: "left of r2" }),
     }),
-    content: z.string().nullable().meta({ description: "The text in the region, where it could be read." }),
+    content: z
+      .string()
+      .nullable()
+      .meta({ description: "The text in the region, in documents and scene text, where it could be read." }),
+    content_confidence: z.number().min(0).max(1).nullable().default(null).meta({
+      description: "The text recogniser's own confidence, not calibrated; nothing is told below .8. null without text.",
+    }),
     interpretation: regionInterpretation.nullable().default(null).meta({
       description: "null where none was wanted, or where no module looked at the region.",
     }),

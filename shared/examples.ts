@@ -70,6 +70,7 @@ export const analysisExample = {
       artifacts: ["compression", "edge"],
       position: { absolute: "upper centre", relative: null },
       content: null,
+      content_confidence: null,
       interpretation: {
         source: "builtin",
         certainty: "very_likely",

@@ -26,6 +26,7 @@ function regionOf(polygon: Region["polygon"], id = "r1"): Region {
     artifacts: [],
     position: { absolute: "centre", relative: null },
     content: null,
+    content_confidence: null,
     interpretation: null,
   };
 }
@@ -42,6 +43,7 @@ async function look(bytes: Uint8Array, { signal, ...more }: Examination = {}): P
     domain: "natural",
     trustAnchors: null,
     wanted: true,
+    reads: true,
     ...more,
   } as const;
   return examine({ bytes, image, ...about }, signal ?? new AbortController().signal);

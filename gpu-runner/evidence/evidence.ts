@@ -18,6 +18,7 @@ import { compareThumbnail } from "./metadata/thumbnail.ts";
 import type { Point, RgbPixels } from "./plane.ts";
 import { credentialEvidence, hasManifest, mediaTypes } from "./provenance/statements.ts";
 import { samplingEvidence } from "./resampling/statements.ts";
+import { type RegionText, readRegions } from "./text/regions.ts";
 import type { PlacedRegion, Sampling } from "./thread.ts";
 import { type Limits, runAlone, TaskThread } from "./threads.ts";
 
@@ -42,6 +43,8 @@ export interface ExamineInput {
   readonly trustAnchors: string | null;
   /** Whether evidence is wanted. What the input is too poor for is found out in any case: the verdict rests on it. */
   readonly wanted: boolean;
+  /** Whether the text in the regions of a picture of text is wanted. */
+  readonly reads: boolean;
 }
 
 export interface Examined {
@@ -50,6 +53,8 @@ export interface Examined {
   readonly degraded_checks: DegradedCheck[];
   /** Places that show the same, for the overlay, in pixels of the displayed image. */
   readonly links: readonly CopyLink[];
+  /** By region id. */
+  readonly texts: ReadonlyMap<string, RegionText>;
 }
 
 /**
@@ -58,14 +63,15 @@ export interface Examined {
  * @throws the signal's reason, and nothing else
  */
 export async function examine(input: ExamineInput, signal: AbortSignal): Promise<Examined> {
-  const { image, modality, wanted } = input;
+  const { image, regions, modality, wanted } = input;
   const findings = new Findings(signal);
   const limits: Limits = { milliseconds: checkTime, signal };
   findings.state("modality", { modality, jpeg_traces_available: image.jpeg });
-  const [metadata, links, sampling] = await Promise.all([
+  const [metadata, links, sampling, texts] = await Promise.all([
     findings.attempt("metadata", () => examineMetadata(input, findings)),
     wanted ? findings.attempt("copy_move", () => examineCopies(input, limits, findings)) : null,
     examineGrain(input, limits, findings),
+    input.reads && showsText(input.domain) ? readRegions(image, regions, signal, findings) : noTexts,
   ]);
   if (wanted) await findings.attempt("provenance", () => examineProvenance(input, metadata, limits, findings));
   const shown = displayedSize(image.width, image.height, image.orientation);
@@ -79,7 +85,14 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
     }),
     degraded_checks: findings.degraded,
     links: links ?? [],
+    texts,
   };
+}
+
+const noTexts: Examined["texts"] = new Map();
+
+function showsText(domain: ExamineInput["domain"]): boolean {
+  return domain === "document" || domain === "scene_text";
 }
 
 async function examineMetadata({ image }: ExamineInput, findings: Findings): Promise<Metadata> {
@@ -202,7 +215,7 @@ async function examineCopies(
     id,
     polygon: polygon.map((point) => storedPoint(point, image, orientation)).map(([x, y]): Point => [x * sx, y * sy]),
   }));
-  const printed = domain === "document" || domain === "scene_text";
+  const printed = showsText(domain);
   const picture = { pixels, ...reduced };
   const found = await thread.run({ kind: "copies", picture, regions: placed, printed }, limits);
   const shown = displayedSize(width, height, orientation);

@@ -6,6 +6,7 @@ import { lumaOf, type Plane, type Point, type RgbPixels, rasterize } from "./pla
 import type { Credentials } from "./provenance/credentials.ts";
 import { type Period, strongestPeriod } from "./resampling/periods.ts";
 import { bandwidthOf, meanSpectrum, type Raster, rasterOf } from "./resampling/spectrum.ts";
+import type { Word } from "./text/recognize.ts";
 
 export interface PlacedRegion {
   readonly id: string;
@@ -32,7 +33,9 @@ export type Task =
       readonly bytes: Uint8Array;
       readonly mediaType: string;
       readonly anchors: string | null;
-    };
+    }
+  /** A PNG to be read. */
+  | { readonly kind: "text"; readonly picture: Uint8Array };
 
 export interface Periods {
   readonly horizontal: Period | null;
@@ -60,6 +63,7 @@ export interface Outcome {
   sampling: Sampling;
   copies: { copies: readonly PlacedCopy[]; keypoints: number };
   credentials: Credentials | null;
+  text: readonly Word[];
 }
 
 export type Answer<Kind extends Task["kind"]> = { readonly outcome: Outcome[Kind] } | { readonly error: string };
@@ -136,6 +140,10 @@ async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
     case "credentials": {
       const { readCredentials } = await import("./provenance/credentials.ts");
       return readCredentials(task.bytes, task.mediaType, task.anchors);
+    }
+    case "text": {
+      const { recognize } = await import("./text/recognize.ts");
+      return recognize(task.picture);
     }
   }
 }

@@ -26,17 +26,34 @@ export interface Limits {
 export class TaskThread {
   #worker: Worker | null = null;
   #last: Promise<unknown> = Promise.resolve();
+  /** Tasks that wait or run. */
+  #tasks = 0;
+  #ending: NodeJS.Timeout | undefined;
+  readonly #idle: number | null;
+
+  /** @param idle milliseconds without a task after which the thread ends and gives its memory back; null: never. */
+  constructor({ idle = null }: { readonly idle?: number | null } = {}) {
+    this.#idle = idle;
+  }
 
   /**
    * @throws OutOfTime, ThreadLost, the signal's reason, or what the task threw
    */
   run<Kind extends Task["kind"]>(task: Extract<Task, { kind: Kind }>, limits: Limits): Promise<Outcome[Kind]> {
     const turn = this.#last.then(() => this.#runNow(task, limits));
-    this.#last = turn.catch(() => undefined);
+    this.#tasks++;
+    this.#last = turn.catch(() => undefined).then(() => this.#rest());
     return turn;
   }
 
+  #rest(): void {
+    this.#tasks--;
+    if (this.#idle === null || this.#tasks > 0) return;
+    this.#ending = setTimeout(() => void this.end(), this.#idle).unref();
+  }
+
   async end(): Promise<void> {
+    clearTimeout(this.#ending);
     const worker = this.#worker;
     this.#worker = null;
     await worker?.terminate();
@@ -61,6 +78,7 @@ export class TaskThread {
     { milliseconds, signal }: Limits,
   ): Promise<Outcome[Kind]> {
     signal.throwIfAborted();
+    clearTimeout(this.#ending);
     const worker = this.#ready();
     return new Promise((resolve, reject) => {
       const end = () => {

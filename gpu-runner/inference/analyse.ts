@@ -72,24 +72,29 @@ export async function analyse(
   });
   const examined = await stage("evidence", () => {
     const { bytes, options } = job;
-    const about = { regions: found, modality, domain: domain.name, wanted: options.evidence };
+    const reads = options.interpretation !== "none";
+    const about = { regions: found, modality, domain: domain.name, wanted: options.evidence, reads };
     return examine({ bytes, image, trustAnchors, ...about }, signal);
   });
   degraded.push(...examined.degraded_checks);
+  const read = found.map((region) => {
+    const text = examined.texts.get(region.id);
+    return text === undefined ? region : { ...region, content: text.text, content_confidence: text.confidence };
+  });
   const regions = await stage("interpretation", async () => {
-    if (job.options.interpretation === "none" || found.length === 0) return found;
+    if (job.options.interpretation === "none" || read.length === 0) return read;
     if (interpreter === null || manifest.interpretation === undefined) {
       degraded.push({ check: "interpretation", reason: "This release has no interpretation model." });
-      return found;
+      return read;
     }
     try {
       const located = { image, map: localisation.map, threshold, domain: localisation.domain, score };
       const means = { manifest: manifest.interpretation, interpreter, wording: english };
-      return await interpretRegions(found, located, means);
+      return await interpretRegions(read, located, means);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}`, retryable: true });
-      return found;
+      return read;
     }
   });
   let overlayDrawn: Promise<Buffer> | null = null;

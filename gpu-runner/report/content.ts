@@ -23,7 +23,7 @@ export interface RegionRow {
   readonly reasons: readonly string[];
   /** To be said in their place where there are none. */
   readonly noReasons: string;
-  /** The text in the region. */
+  /** The text in the region, and how sure it is that it was read rightly. */
   readonly content: string | null;
 }
 
@@ -144,7 +144,7 @@ function rowOf(region: Region, wording: Wording): RegionRow {
       share === null ? description : `${description} (${wording.percent(share)})`,
     ),
     noReasons: interpretation === null ? wording.report.notInterpreted : wording.report.noReasons,
-    content: region.content,
+    content: region.content === null ? null : wording.report.reads(region.content, region.content_confidence),
   };
 }
 

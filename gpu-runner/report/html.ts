@@ -89,7 +89,7 @@ function regions({ regions: rows, regionsNote, words }: ReportContent, { crops }
 <td>${row.where.map((line, i) => (i === 0 ? line : html`<div>${line}</div>`))}</td>
 <td>${row.certainty}${row.what === null ? "" : html`<div>${row.what}</div>`}</td>
 <td>${row.reasons.length === 0 ? html`<div>${row.noReasons}</div>` : html`<ul>${row.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}${
-      row.content === null ? "" : html`<p class="quote">“${row.content}”</p>`
+      row.content === null ? "" : html`<p class="quote">${row.content}</p>`
     }</td>
 </tr>`;
   })}</tbody></table>${note}`;

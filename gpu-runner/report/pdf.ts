@@ -236,7 +236,7 @@ function regions({ regions: rows, regionsNote, words }: ReportContent, { crops }
   const body = rows.map((row): TableCell[] => {
     const crop = crops.find(({ id }) => id === row.id);
     const picture: Content[] = crop === undefined ? [] : [{ image: dataUrl(crop.picture), fit: [66, 66] }];
-    const content: Content[] = row.content === null ? [] : [{ text: `“${shown(row.content)}”`, italics: true }];
+    const content: Content[] = row.content === null ? [] : [{ text: shown(row.content), italics: true }];
     const [first = "", ...others] = row.where;
     return [
       { stack: [{ text: row.id, bold: true, margin: [0, 0, 0, 2] }, ...picture], style: "cell" },

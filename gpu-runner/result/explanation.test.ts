@@ -16,6 +16,7 @@ function regionAt(id: string, absolute: Region["position"]["absolute"], area_fra
     artifacts: [],
     position: { absolute, relative: null },
     content: null,
+    content_confidence: null,
     interpretation: null,
   };
 }

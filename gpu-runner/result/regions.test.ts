@@ -90,6 +90,7 @@ describe("regions", () => {
       artifacts: [],
       position: { absolute: "middle left", relative: "left of r2" },
       content: null,
+      content_confidence: null,
       interpretation: null,
     });
     expect(second).toMatchObject({ id: "r2", score: 0.6, position: { absolute: "middle right" } });

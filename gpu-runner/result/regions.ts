@@ -79,6 +79,7 @@ function describe(component: Component, map: GreyMap, id: string): Region {
     artifacts: [],
     position: { absolute: positionInWords(component, map, fraction), relative: null },
     content: null,
+    content_confidence: null,
     interpretation: null,
   };
 }

@@ -12,6 +12,7 @@ export const region: Region = {
   artifacts: [],
   position: { absolute: "centre", relative: null },
   content: null,
+  content_confidence: null,
   interpretation: null,
 };
 export const pixelFinding: PixelFinding = {

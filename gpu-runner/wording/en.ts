@@ -245,6 +245,8 @@ export const english: Wording = {
           ? `manipulated or a false alarm (${probability})`
           : `${adverbs[certainty]} manipulated (${probability})`,
     kind: (kind, certainty) => (certainty === null ? `looks like ${kind}` : `${adverbs[certainty]} ${kind}`),
+    reads: (text, confidence) =>
+      `The text there reads “${text}”${confidence === null ? "" : ` (read with ${percent(confidence)} confidence)`}.`,
     areaOf: (share) => `${share} of the image`,
     footer: "All times are UTC.",
     verdictThresholds: (clear, tampered) =>

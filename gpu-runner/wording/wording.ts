@@ -134,6 +134,8 @@ export interface ReportWords {
   /** How sure it is that a region was manipulated, with the probability. */
   manipulated(certainty: Certainty, probability: string): string;
   kind(kind: string, certainty: Certainty | null): string;
+  /** The text in a region; `confidence` is the recogniser's. */
+  reads(text: string, confidence: number | null): string;
   areaOf(share: string): string;
   readonly footer: string;
   verdictThresholds(clear: number, tampered: number): string;

@@ -91,7 +91,7 @@ async function look(picture: Picture): Promise<Examination> {
   const image = await decodeImage(bytes, mostPixels);
   const regions = await regionsOf(picture, image);
   const start = process.cpuUsage();
-  const about = { regions, modality: "fused", domain: picture.domain, wanted: true } as const;
+  const about = { regions, modality: "fused", domain: picture.domain, wanted: true, reads: false } as const;
   const examined = await examine({ bytes, image, trustAnchors: null, ...about }, new AbortController().signal);
   const { user, system } = process.cpuUsage(start);
   const codes = new Set(examined.evidence.map(({ code }) => code));

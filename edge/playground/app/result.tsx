@@ -114,7 +114,8 @@ interface RegionItemProps {
 }
 
 function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
-  const { id, position, score, area_fraction, manipulation, content, artifacts, interpretation } = region;
+  const { id, position, score, area_fraction, manipulation, artifacts, interpretation, content, content_confidence } =
+    region;
   const item = useRef<HTMLLIElement>(null);
   useEffect(() => {
     // Lit from the picture, it must be seen; only within the list, never by moving the page.
@@ -166,9 +167,10 @@ function RegionItem({ region, active, onActive, onLook }: RegionItemProps) {
             </p>
           )}
           {words && <p>{words}</p>}
-          {content && (
+          {content && !words.includes(content) && (
             <p>
               Reads <q>{content}</q>
+              {content_confidence !== null && <small> with {percent(content_confidence)} confidence</small>}
             </p>
           )}
           {reasons.length > 0 ? (
