@@ -1,7 +1,9 @@
 /** One analysis inside the inference process: decode, localise, judge, encode. */
-import { domains } from "@omni-iml/shared/analysis";
+import { domains, type Region } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { examine } from "../evidence/evidence.ts";
+import { Findings } from "../evidence/findings.ts";
+import { readRegions, withText } from "../evidence/text/regions.ts";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
 import { encodeGrey, type GreyMap, greyImage, maskOf } from "../image/encode.ts";
 import { displayedSize, orient } from "../image/orientation.ts";
@@ -77,10 +79,7 @@ export async function analyse(
     return examine({ bytes, image, trustAnchors, ...about }, signal);
   });
   degraded.push(...examined.degraded_checks);
-  const read = found.map((region) => {
-    const text = examined.texts.get(region.id);
-    return text === undefined ? region : { ...region, content: text.text, content_confidence: text.confidence };
-  });
+  const read = found.map((region) => withText(region, examined.texts.get(region.id)));
   const regions = await stage("interpretation", async () => {
     if (job.options.interpretation === "none" || read.length === 0) return read;
     if (interpreter === null || manifest.interpretation === undefined) {
@@ -89,9 +88,14 @@ export async function analyse(
     }
     try {
       const located = { image, map: localisation.map, threshold, domain: localisation.domain, score };
-      const means = { manifest: manifest.interpretation, interpreter, wording: english };
-      return await interpretRegions(read, located, means);
+      const findings = new Findings(signal);
+      const readText = (regions: readonly Region[]) => readRegions(image, regions, signal, findings);
+      const means = { manifest: manifest.interpretation, interpreter, wording: english, readText };
+      const interpreted = await interpretRegions(read, located, means);
+      degraded.push(...findings.degraded);
+      return interpreted;
     } catch (error) {
+      signal.throwIfAborted();
       const reason = error instanceof Error ? error.message : String(error);
       degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}`, retryable: true });
       return read;

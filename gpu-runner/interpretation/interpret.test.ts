@@ -4,6 +4,7 @@ import { artifactTitles, manipulationKinds } from "@omni-iml/shared/analysis";
 import type { InterpretationManifest } from "@omni-iml/shared/release";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { RegionText } from "../evidence/text/regions.ts";
 import { decodeImage } from "../image/decode.ts";
 import { findRegions } from "../result/regions.ts";
 import { standInManifest } from "../testing/interpretation.ts";
@@ -26,6 +27,7 @@ async function interpret(
   changes: Partial<InterpretationManifest> = {},
   domain = [0.9, 0.1, 0, 0],
   score = 1,
+  texts: ReadonlyMap<string, RegionText> = new Map(),
 ) {
   const [width, height] = [1200, 300];
   const bytes = await sharp({ create: { width, height, channels: 3, background: "#808080" } })
@@ -43,6 +45,7 @@ async function interpret(
     manifest: { ...standInManifest, ...changes },
     interpreter,
     wording: english,
+    readText: async (asked) => new Map([...texts].filter(([id]) => asked.some((region) => region.id === id))),
   });
 }
 
@@ -105,6 +108,19 @@ describe("interpretation", () => {
     expect(region?.interpretation?.true_region).toBeCloseTo(0.5 + 0.5 / 1.5 ** 2, 2);
     expect(region?.interpretation?.certainty).toBe("likely");
     expect(region?.interpretation?.description).toContain("was probably manipulated");
+  });
+
+  it("has the text read of what it takes for text, and of nothing else", async () => {
+    const texts = new Map([["r1", { text: "942.08", confidence: 0.9 }]]);
+    const kinds = [...standInManifest.kinds];
+    // The kind that the stand-in names is the second one of the manifest.
+    const at = kinds.indexOf("text_replace");
+    [kinds[1], kinds[at]] = ["text_replace", kinds[1] ?? "splice"];
+    const [region] = await interpret([120], { kinds }, undefined, 1, texts);
+    expect(region).toMatchObject({ manipulation: "text_replace", content: "942.08", content_confidence: 0.9 });
+    expect(region?.interpretation?.description).toContain("The text there reads “942.08”.");
+    const [other] = await interpret([120], {}, undefined, 1, texts);
+    expect(other).toMatchObject({ manipulation: "copy_move", content: null, content_confidence: null });
   });
 
   it("of an image without regions is nothing", async () => {

@@ -1,6 +1,7 @@
 /** The interpretation of an image's regions: which were manipulated, how, and what gives them away. */
-import type { Region } from "@omni-iml/shared/analysis";
+import type { ArtifactTitle, Certainty, ManipulationKind, Region } from "@omni-iml/shared/analysis";
 import type { InterpretationManifest } from "@omni-iml/shared/release";
+import { type RegionText, withText } from "../evidence/text/regions.ts";
 import type { DecodedImage } from "../image/decode.ts";
 import { type GreyMap, maskOf } from "../image/encode.ts";
 import type { Wording } from "../wording/wording.ts";
@@ -22,19 +23,40 @@ export interface Located {
   readonly score: number;
 }
 
+export interface Means {
+  readonly manifest: InterpretationManifest;
+  readonly interpreter: Interpreter;
+  readonly wording: Wording;
+  /** What is written in regions, by id; asked for those that turn out to be text. */
+  readText(regions: readonly Region[]): Promise<ReadonlyMap<string, RegionText>>;
+}
+
+/** Kinds whose region holds text, whatever the image as a whole is taken for. */
+const textKinds: ReadonlySet<ManipulationKind | null> = new Set(["text_replace", "text_insert"]);
+
 /** The regions, those that were looked at with what was found; the rest as they were. */
 export async function interpretRegions(
   regions: readonly Region[],
   located: Located,
-  { manifest, interpreter, wording }: { manifest: InterpretationManifest; interpreter: Interpreter; wording: Wording },
+  { manifest, interpreter, wording, readText }: Means,
 ): Promise<Region[]> {
   const chosen = [...regions].sort((a, b) => b.area_fraction - a.area_fraction).slice(0, mostInterpreted);
   if (chosen.length === 0) return [];
   const readings = await interpreter.read(await show(chosen, located));
-  const readingOf = new Map(chosen.map(({ id }, i) => [id, readings[i]]));
+  const judgements = new Map(
+    chosen.flatMap(({ id }, i) => {
+      const reading = readings[i];
+      return reading === undefined ? [] : [[id, judge(reading, located.score, manifest)] as const];
+    }),
+  );
+  const unread = regions.filter(
+    ({ id, content }) => content === null && textKinds.has(judgements.get(id)?.kind?.name ?? null),
+  );
+  const texts: ReadonlyMap<string, RegionText> = unread.length === 0 ? new Map() : await readText(unread);
   return regions.map((region) => {
-    const reading = readingOf.get(region.id);
-    return reading === undefined ? region : interpreted(region, reading, located.score, manifest, wording);
+    const judgement = judgements.get(region.id);
+    const shown = withText(region, texts.get(region.id));
+    return judgement === undefined ? shown : interpreted(shown, judgement, wording);
   });
 }
 
@@ -60,32 +82,33 @@ async function show(regions: readonly Region[], { image, map, threshold, domain 
   return { count: regions.length, facts, ...(await viewsOf(image, maskOf(map, threshold), stored)) };
 }
 
-function interpreted(
-  region: Region,
-  reading: Reading,
-  score: number,
-  manifest: InterpretationManifest,
-  wording: Wording,
-): Region {
+interface Judgement {
+  readonly true_region: number;
+  readonly certainty: Certainty;
+  readonly kind: ReturnType<typeof kindOf>;
+  /** Calibrated, the most probable first. */
+  readonly artifacts: readonly { readonly artifact: ArtifactTitle; readonly probability: number }[];
+}
+
+function judge(reading: Reading, score: number, manifest: InterpretationManifest): Judgement {
   const { thresholds, calibration } = manifest;
   // A manipulated region makes a manipulated image, so it cannot be the more probable of the two.
   const true_region = Math.min(calibrated(reading.confirmed, calibration.confirmed), score);
   const certainty = certaintyOf(true_region);
   // Of what is more likely a false alarm nothing is said: there is no manipulation to be of a kind.
-  const confirmed = reading.confirmed >= thresholds.confirmed && certainty !== "unlikely";
-  const kind = confirmed ? kindOf(reading, manifest) : null;
-  const reasons = confirmed
-    ? manifest.artifacts
-        .map((artifact, i) => ({ artifact, raw: reading.artifacts[i] ?? 0 }))
-        .filter(({ artifact, raw }) => raw >= thresholds.artifacts[artifact])
-        .sort((a, b) => b.raw - a.raw)
-        .map(({ artifact, raw }) => ({
-          artifact,
-          probability: calibrated(raw, calibration.artifacts),
-          description: wording.artifacts[artifact],
-        }))
-    : [];
-  const artifacts = reasons.map(({ artifact }) => artifact);
+  if (reading.confirmed < thresholds.confirmed || certainty === "unlikely") {
+    return { true_region, certainty, kind: null, artifacts: [] };
+  }
+  const artifacts = manifest.artifacts
+    .map((artifact, i) => ({ artifact, raw: reading.artifacts[i] ?? 0 }))
+    .filter(({ artifact, raw }) => raw >= thresholds.artifacts[artifact])
+    .sort((a, b) => b.raw - a.raw)
+    .map(({ artifact, raw }) => ({ artifact, probability: calibrated(raw, calibration.artifacts) }));
+  return { true_region, certainty, kind: kindOf(reading, manifest), artifacts };
+}
+
+function interpreted(region: Region, { true_region, certainty, kind, ...judged }: Judgement, wording: Wording): Region {
+  const artifacts = judged.artifacts.map(({ artifact }) => artifact);
   return {
     ...region,
     manipulation: kind?.name ?? null,
@@ -95,7 +118,7 @@ function interpreted(
       certainty,
       true_region,
       manipulation_probability: kind?.probability ?? null,
-      reasons,
+      reasons: judged.artifacts.map((reason) => ({ ...reason, description: wording.artifacts[reason.artifact] })),
       description: wording.region({
         ...region,
         certainty,

@@ -38,6 +38,11 @@ export interface RegionText {
   readonly confidence: number;
 }
 
+/** A region with what is written in it. */
+export function withText(region: Region, text: RegionText | undefined): Region {
+  return text === undefined ? region : { ...region, content: text.text, content_confidence: text.confidence };
+}
+
 const thread = new TaskThread({ idle: idleTime });
 
 /** By region id; regions in which nothing was read with confidence are missing. */
