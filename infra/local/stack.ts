@@ -201,7 +201,11 @@ export class LocalStack {
     throw new StartupError(`wrangler ${args.slice(0, 3).join(" ")} failed (${reason}):\n${await child.lastLines()}`);
   }
 
-  /** Offline, without questions, and with its own files inside the state folder. */
+  /**
+   * Offline, without questions, and with its own files inside the state folder. Without wrangler's tools for developers:
+   * one writes a trace of every step, addresses included, to the disk, keeps it after the analysis was erased and takes
+   * more time than the steps themselves; the other shows database, objects and storage to whoever reaches the port.
+   */
   #wranglerEnvironment(): NodeJS.ProcessEnv {
     const { path, logs } = this.#config.state;
     return {
@@ -209,6 +213,8 @@ export class LocalStack {
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_LOG_PATH: logs,
       WRANGLER_REGISTRY_PATH: join(path, "registry"),
+      X_LOCAL_OBSERVABILITY: "false",
+      X_LOCAL_EXPLORER: "false",
       NO_COLOR: "1",
     };
   }

@@ -122,6 +122,8 @@ async function startBareWorker(edge: Service): Promise<string> {
       ...process.env,
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_REGISTRY_PATH: join(root, "registry"),
+      X_LOCAL_OBSERVABILITY: "false",
+      X_LOCAL_EXPLORER: "false",
       NO_COLOR: "1",
     },
     logFile: join(root, "bare-worker.log"),
