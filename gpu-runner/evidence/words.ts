@@ -228,7 +228,7 @@ export const evidenceWords: {
     next: "Look at both places side by side: real things that are alike differ in dirt, folds and noise.",
   }),
   similar_places: ({ similarity }) => ({
-    summary: `Two places of the image show the same (agreement ${percent(similarity)}), but neither stands out to the network.`,
+    summary: `Two places of the image look alike (agreement ${percent(similarity)}), which is not enough to call one a copy of the other.`,
     meaning: "Windows, letters and printed patterns repeat without any manipulation.",
     next: "If nothing there should repeat, compare the two places.",
   }),

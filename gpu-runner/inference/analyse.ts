@@ -87,7 +87,8 @@ export async function analyse(
       return read;
     }
     try {
-      const located = { image, map: localisation.map, threshold, domain: localisation.domain, score };
+      const copied = new Set(examined.links.map(({ region }) => region));
+      const located = { image, map: localisation.map, threshold, domain: localisation.domain, score, copied };
       const findings = new Findings(signal);
       const readText = (regions: readonly Region[]) => readRegions(image, regions, signal, findings);
       const means = { manifest: manifest.interpretation, interpreter, wording: english, readText };

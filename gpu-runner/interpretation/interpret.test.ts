@@ -28,6 +28,7 @@ async function interpret(
   domain = [0.9, 0.1, 0, 0],
   score = 1,
   texts: ReadonlyMap<string, RegionText> = new Map(),
+  copied: readonly string[] = [],
 ) {
   const [width, height] = [1200, 300];
   const bytes = await sharp({ create: { width, height, channels: 3, background: "#808080" } })
@@ -40,7 +41,7 @@ async function interpret(
     left += side + 10;
   }
   const regions = findRegions(map, 0.5, 0);
-  const located = { image: await decodeImage(bytes, 1e6), map, threshold: 0.5, domain, score };
+  const located = { image: await decodeImage(bytes, 1e6), map, threshold: 0.5, domain, score, copied: new Set(copied) };
   return interpretRegions(regions, located, {
     manifest: { ...standInManifest, ...changes },
     interpreter,
@@ -108,6 +109,16 @@ describe("interpretation", () => {
     expect(region?.interpretation?.true_region).toBeCloseTo(0.5 + 0.5 / 1.5 ** 2, 2);
     expect(region?.interpretation?.certainty).toBe("likely");
     expect(region?.interpretation?.description).toContain("was probably manipulated");
+  });
+
+  it("takes nothing that was copied within the image for something from another one", async () => {
+    const kinds = [...standInManifest.kinds];
+    // What the stand-in is surest of is the second kind of the manifest.
+    [kinds[0], kinds[1]] = ["copy_move", "splice"];
+    expect((await interpret([120], { kinds }))[0]?.manipulation).toBe("splice");
+    const [region] = await interpret([120], { kinds }, undefined, 1, undefined, ["r1"]);
+    expect(region?.manipulation).not.toBe("splice");
+    expect(region?.interpretation?.manipulation_probability ?? 0).toBeLessThanOrEqual(1);
   });
 
   it("has the text read of what it takes for text, and of nothing else", async () => {

@@ -21,6 +21,8 @@ export interface Located {
   readonly domain: readonly number[];
   /** Probability that anything in the image was manipulated. */
   readonly score: number;
+  /** Regions, by id, that show the same to the grain as another place of the image. */
+  readonly copied: ReadonlySet<string>;
 }
 
 export interface Means {
@@ -46,7 +48,7 @@ export async function interpretRegions(
   const judgements = new Map(
     chosen.flatMap(({ id }, i) => {
       const reading = readings[i];
-      return reading === undefined ? [] : [[id, judge(reading, located.score, manifest)] as const];
+      return reading === undefined ? [] : [[id, judge(reading, located, located.copied.has(id), manifest)] as const];
     }),
   );
   const unread = regions.filter(
@@ -90,7 +92,7 @@ interface Judgement {
   readonly artifacts: readonly { readonly artifact: ArtifactTitle; readonly probability: number }[];
 }
 
-function judge(reading: Reading, score: number, manifest: InterpretationManifest): Judgement {
+function judge(reading: Reading, { score }: Located, copied: boolean, manifest: InterpretationManifest): Judgement {
   const { thresholds, calibration } = manifest;
   // A manipulated region makes a manipulated image, so it cannot be the more probable of the two.
   const true_region = Math.min(calibrated(reading.confirmed, calibration.confirmed), score);
@@ -104,7 +106,7 @@ function judge(reading: Reading, score: number, manifest: InterpretationManifest
     .filter(({ artifact, raw }) => raw >= thresholds.artifacts[artifact])
     .sort((a, b) => b.raw - a.raw)
     .map(({ artifact, raw }) => ({ artifact, probability: calibrated(raw, calibration.artifacts) }));
-  return { true_region, certainty, kind: kindOf(reading, manifest), artifacts };
+  return { true_region, certainty, kind: kindOf(reading, copied, manifest), artifacts };
 }
 
 function interpreted(region: Region, { true_region, certainty, kind, ...judged }: Judgement, wording: Wording): Region {
@@ -129,7 +131,13 @@ function interpreted(region: Region, { true_region, certainty, kind, ...judged }
   };
 }
 
-function kindOf({ kinds }: Reading, { kinds: names, thresholds, calibration }: InterpretationManifest) {
+/** Kinds whose content came from elsewhere: what shows the same as another place of the image is none of them. */
+const fromElsewhere: ReadonlySet<ManipulationKind> = new Set(["splice", "generated", "face_swap"]);
+
+function kindOf(reading: Reading, copied: boolean, { kinds: names, thresholds, calibration }: InterpretationManifest) {
+  const possible = reading.kinds.map((raw, i) => (copied && fromElsewhere.has(names[i] ?? "splice") ? 0 : raw));
+  const all = possible.reduce((sum, raw) => sum + raw, 0);
+  const kinds = possible.map((raw) => (all > 0 ? raw / all : 0));
   const most = Math.max(...kinds);
   const name = names[kinds.indexOf(most)];
   if (name === undefined || most < thresholds.kind) return null;

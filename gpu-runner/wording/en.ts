@@ -93,7 +93,8 @@ function region(shown: WordedRegion): string {
     certainty === "uncertain"
       ? [`${subject} may have been manipulated or may be a false alarm.`]
       : [`${subject} was ${adverbs[certainty]} manipulated.`];
-  if (kind !== null) {
+  // Of two guesses on top of each other a reader can make nothing.
+  if (kind !== null && !(certainty === "uncertain" && kind.certainty === "uncertain")) {
     const subject = certainty === "uncertain" ? "If it was, it" : "It";
     sentences.push(`${subject} is ${adverbs[kind.certainty]} ${kinds[kind.name]}.`);
   }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import axe from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePort } from "../../infra/local/ports.ts";
 import { LocalService, temporaryState } from "../end-to-end/local-service.ts";
@@ -274,13 +275,55 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     expect(data).toHaveLength(2);
   });
 
+  it("draws where a copied region came from, and lights the two together", async () => {
+    await page.getByRole("button", { name: "New image" }).click();
+    // Grass and daisies of the lower right, once more at the upper left.
+    const kitten = join(samples, "kitten-authentic.jpg");
+    const piece = { left: 600, top: 430, width: 140, height: 110 };
+    const copied = await sharp(kitten)
+      .composite([{ input: await sharp(kitten).extract(piece).png().toBuffer(), left: 60, top: 60 }])
+      .jpeg({ quality: 92 })
+      .toBuffer();
+    await page.setInputFiles("input[type=file]", { name: "copied.jpg", mimeType: "image/jpeg", buffer: copied });
+    await verdict().waitFor();
+    const trace = page.locator("[data-copy]");
+    await trace.waitFor();
+    const region = await trace.getAttribute("data-copy");
+    // The picture is 900 wide and 609 high, and the canvas shows it whole and in the middle.
+    const placed = async (selector: string) => {
+      const [{ x, y }, shape] = [
+        await middleOf(selector),
+        await page.locator("canvas").evaluate((canvas) => ({ width: canvas.clientWidth, height: canvas.clientHeight })),
+      ];
+      const scale = Math.min(shape.width / 900, shape.height / 609);
+      return {
+        x: (x * shape.width - (shape.width - 900 * scale) / 2) / scale,
+        y: (y * shape.height - (shape.height - 609 * scale) / 2) / scale,
+      };
+    };
+    const source = await placed("[data-copy] polygon");
+    expect(Math.hypot(source.x - 670, source.y - 485)).toBeLessThan(45);
+    const end = await placed("[data-copy] circle");
+    expect(Math.hypot(end.x - 130, end.y - 115)).toBeLessThan(45);
+    const outline = page.locator(`polygon[data-region=${region}]`);
+    await trace.locator("polygon").hover();
+    expect(await outline.getAttribute("class")).toContain("is-active");
+    await page.mouse.move(2, 2);
+    expect(await trace.getAttribute("class")).toBe("trace");
+    await outline.hover();
+    expect(await trace.getAttribute("class")).toBe("trace is-active");
+    expect(await page.getByRole("img", { name: `where ${region} was copied from` }).count()).toBe(1);
+    await page.mouse.move(2, 2);
+    await themes(async () => expect(await seriousFindings(page)).toEqual([]));
+  });
+
   it("erases image and results when asked twice", async () => {
     const id = page.url().replace(/.*\//, "");
     await page.getByRole("button", { name: "Delete" }).click();
     await page.getByRole("button", { name: "Erase", exact: true }).click();
     await page.locator(".samples").waitFor();
     expect((await page.request.get(`${service.baseUrl}/v1/analyses/${id}`)).status()).toBe(410);
-    expect(await page.locator(".history li").count()).toBe(1);
+    expect(await page.locator(".history li").count()).toBe(2);
   });
 
   it("says of a file that is no image what to do instead", async () => {

@@ -4,6 +4,7 @@ import type { Share } from "@omni-iml/shared/shares";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { forget } from "./history.ts";
 import { Icon } from "./icons.tsx";
+import { linksIn } from "./links.ts";
 import { Progress } from "./progress.tsx";
 import { Caveats, Evidence, Facts, Files, Regions, Verdict } from "./result.tsx";
 import { type Target, useRun } from "./run.ts";
@@ -35,6 +36,7 @@ export function AnalysisPage({ target, onHome }: { target: Target; onHome: () =>
   const heading = useRef<HTMLHeadingElement>(null);
   const threshold = chosen ?? analysis?.threshold ?? 0.5;
   const regions = analysis?.regions ?? [];
+  const links = linksIn(analysis?.evidence ?? null);
   const own = target.kind !== "shared";
   const name = target.kind === "sent" ? target.name : (analysis?.input.filename ?? (own ? "Image" : "Shared analysis"));
   const ended = phase === "ended" && analysis !== null;
@@ -84,6 +86,7 @@ export function AnalysisPage({ target, onHome }: { target: Target; onHome: () =>
               picture={picture}
               map={map}
               regions={regions}
+              links={links}
               view={map ? view : "overlay"}
               strength={strength}
               threshold={threshold}

@@ -3,6 +3,7 @@ import type { Region } from "@omni-iml/shared/analysis";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colour, heatColours } from "./heat.ts";
 import { Icon } from "./icons.tsx";
+import { type Link, middleOf } from "./links.ts";
 import type { Picture } from "./picture.ts";
 import { fit, lookAt, type Place, type Size, settle, visible, zoom } from "./viewport.ts";
 import { percent } from "./words.ts";
@@ -18,6 +19,8 @@ interface ViewerProps {
   picture: Picture;
   map: ImageBitmap | null;
   regions: readonly Region[];
+  /** From where to where places were copied. */
+  links: readonly Link[];
   view: View;
   strength: number;
   threshold: number;
@@ -60,7 +63,7 @@ function panesOf(view: View, stage: Size): Pane[] {
 const minimum = (low: number, value: number, high: number) => Math.min(high, Math.max(low, value));
 
 export function Viewer(props: ViewerProps) {
-  const { picture, map, regions, view, strength, threshold, active, onActive, focus, busy } = props;
+  const { picture, map, regions, links, view, strength, threshold, active, onActive, focus, busy } = props;
   const stage = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const scratch = useMemo(() => document.createElement("canvas"), []);
@@ -258,7 +261,7 @@ export function Viewer(props: ViewerProps) {
         onDblClick={(event: MouseEvent) => (zoomed ? setMoved(null) : zoomBy(3, inPane(event)))}
         onKeyDown={onKeyDown}
       >
-        <canvas ref={canvas} role="img" aria-label={describe(regions, map)} />
+        <canvas ref={canvas} role="img" aria-label={describe(regions, links, map)} />
         {panes.map(({ left, top, width, height, heat }, index) => (
           <svg
             key={index}
@@ -269,6 +272,15 @@ export function Viewer(props: ViewerProps) {
             aria-hidden="true"
           >
             <g transform={`translate(${place.x} ${place.y}) scale(${place.scale})`}>
+              {links.map((link) => (
+                <CopyTrace
+                  key={link.source.join()}
+                  link={link}
+                  scale={place.scale}
+                  active={link.region === active}
+                  onActive={onActive}
+                />
+              ))}
               {regions.map(({ id, polygon }) => (
                 <polygon
                   key={id}
@@ -338,10 +350,38 @@ export function Viewer(props: ViewerProps) {
   );
 }
 
-function describe(regions: readonly Region[], map: ImageBitmap | null): string {
+interface TraceProps {
+  link: Link;
+  /** Pixels of the screen for one of the picture. */
+  scale: number;
+  active: boolean;
+  onActive: (region: string | null) => void;
+}
+
+/** Where a region was copied from, and the way from there to the copy. */
+function CopyTrace({ link: { region, source, target }, scale, active, onActive }: TraceProps) {
+  const [[x1, y1], [x2, y2]] = [middleOf(source), middleOf(target)];
+  return (
+    <g class={active ? "trace is-active" : "trace"} data-copy={region}>
+      <polygon
+        points={source.map((point) => point.join(",")).join(" ")}
+        vector-effect="non-scaling-stroke"
+        onPointerEnter={() => onActive(region)}
+        onPointerLeave={() => onActive(null)}
+      />
+      <line x1={x1} y1={y1} x2={x2} y2={y2} vector-effect="non-scaling-stroke" />
+      <circle cx={x2} cy={y2} r={3.5 / scale} />
+    </g>
+  );
+}
+
+function describe(regions: readonly Region[], links: readonly Link[], map: ImageBitmap | null): string {
   if (!map) return "The image";
   if (regions.length === 0) return "The image with its probability map; no region is marked";
-  return `The image with its probability map; ${regions.length === 1 ? "one region is" : `${regions.length} regions are`} marked`;
+  const marked = regions.length === 1 ? "one region is" : `${regions.length} regions are`;
+  const copied = [...new Set(links.map(({ region }) => region))];
+  const traced = copied.length === 0 ? "" : `, and where ${copied.join(" and ")} was copied from`;
+  return `The image with its probability map; ${marked} marked${traced}`;
 }
 
 let pixel: CanvasRenderingContext2D | null = null;
