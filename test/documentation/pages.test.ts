@@ -1,9 +1,17 @@
 /** What can be said of the pages without a service: they lead where they say, and those made from code are current. */
-import { existsSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { pages, readPage, repository, snippetsOf } from "./pages.ts";
 import { problemsPage } from "./problems.ts";
+
+/** What `npm run` runs, in the root and in the client's package. */
+const scripts = new Set(
+  ["package.json", "sdk/package.json"].flatMap((path) => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(readFileSync(join(repository, path), "utf8"));
+    return Object.keys(scripts);
+  }),
+);
 
 /** The anchors that GitHub gives to a page's headings, and those that stand in it. */
 function anchorsOf(page: string): Set<string> {
@@ -31,6 +39,22 @@ describe("documentation", () => {
       return anchor !== undefined && target.endsWith(".md") && !anchorsOf(target).has(anchor);
     });
     expect(dead).toEqual([]);
+  });
+
+  it.each([...pages, "ARCHITECTURE.md"])("%s names tests and commands that there are", (page) => {
+    const text = readPage(page);
+    const named = [...text.matchAll(/`([\w*./-]+\/[\w*.-]+\.test\.ts)`/g)].map(([, path = ""]) => path);
+    expect(named.filter((path) => globSync(path, { cwd: repository }).length === 0)).toEqual([]);
+    const run = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, script = ""]) => script);
+    expect(run.filter((script) => !scripts.has(script))).toEqual([]);
+  });
+
+  it("points from each promise of the README to what holds it", () => {
+    const [, table = ""] = readPage("README.md").split("\n## Promises\n");
+    const rows = [...table.matchAll(/^\| (?!promise|---)(.+?) \| (.+) \|$/gm)];
+    expect(rows.length).toBeGreaterThan(10);
+    const held = /`(npm run test:\w+|[\w./-]+\.test\.ts)`/;
+    expect(rows.filter(([, , holder = ""]) => !held.test(holder)).map(([, promise]) => promise)).toEqual([]);
   });
 
   it("is listed in docs/README.md", () => {
