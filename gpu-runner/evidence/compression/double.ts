@@ -94,14 +94,16 @@ export function compressionHistory(
     }
     // A histogram with nearly everything at zero cannot tell any history.
     if ((observed[widest] ?? 0) > 0.97 * observedBlocks.length) continue;
+    const model = Float32Array.from(modelBlocks, (block) => shifted.values[block * perBlock + f] ?? 0);
+    const share = observedBlocks.length / modelBlocks.length;
     const simulate = (earlier: number) => {
       simulated.fill(0);
-      modelBlocks.forEach((block, i) => {
-        const value = shifted.values[block * perBlock + f] ?? 0;
-        const before = earlier === 0 ? value : Math.round(value / earlier) * earlier;
-        const index = clampIndex(Math.round((before + (noise[(i * 31 + f) & 4095] ?? 0)) / step));
-        simulated[index] = (simulated[index] ?? 0) + observedBlocks.length / modelBlocks.length;
-      });
+      for (let i = 0; i < model.length; i++) {
+        const value = model[i] ?? 0;
+        const before = earlier === 0 ? value : Math.floor(value / earlier + 0.5) * earlier;
+        const index = clampIndex(Math.floor((before + (noise[(i * 31 + f) & 4095] ?? 0)) / step + 0.5));
+        simulated[index] = (simulated[index] ?? 0) + share;
+      }
       return divergence(observed, simulated, observedBlocks.length);
     };
     single.fit += simulate(0);

@@ -104,28 +104,60 @@ export function sample({ data, width, height }: Plane, x: number, y: number): nu
   );
 }
 
-/** Maxima of the harmonic mean of the structure tensor's eigenvalues, spread over the picture by cells. */
-function corners(plane: Plane, most: number): { x: number; y: number }[] {
-  const { data, width, height } = plane;
+/**
+ * The harmonic mean of the structure tensor's eigenvalues, smoothed by 1-4-6-4-1 both ways. Row by row: what is between
+ * the picture and the response stays in the processor's cache. The outermost three pixels of each side hold nothing.
+ */
+function cornerResponse({ data, width, height }: Plane): Float32Array {
   const response = new Float32Array(width * height);
-  const ofXX = new Float32Array(width * height);
-  const ofYY = new Float32Array(width * height);
-  const ofXY = new Float32Array(width * height);
+  const [xx, yy, xy] = [new Float32Array(width), new Float32Array(width), new Float32Array(width)];
+  // The last five rows, smoothed across.
+  const ring = Array.from({ length: 15 }, () => new Float32Array(width));
+  const across = (from: Float32Array, to: Float32Array | undefined) => {
+    if (to === undefined) return;
+    for (let x = 3; x < width - 3; x++) {
+      to[x] =
+        (from[x - 2] ?? 0) + (from[x + 2] ?? 0) + 4 * ((from[x - 1] ?? 0) + (from[x + 1] ?? 0)) + 6 * (from[x] ?? 0);
+    }
+  };
+  const empty = new Float32Array(0);
+  const row = (y: number, product: number) => ring[3 * (y % 5) + product] ?? empty;
   for (let y = 1; y < height - 1; y++) {
-    for (let at = y * width + 1; at < (y + 1) * width - 1; at++) {
-      const dx = ((data[at + 1] ?? 0) - (data[at - 1] ?? 0)) / 2;
-      const dy = ((data[at + width] ?? 0) - (data[at - width] ?? 0)) / 2;
-      ofXX[at] = dx * dx;
-      ofYY[at] = dy * dy;
-      ofXY[at] = dx * dy;
+    const start = y * width;
+    for (let x = 1; x < width - 1; x++) {
+      const at = start + x;
+      const dx = (data[at + 1] ?? 0) - (data[at - 1] ?? 0);
+      const dy = (data[at + width] ?? 0) - (data[at - width] ?? 0);
+      xx[x] = dx * dx;
+      yy[x] = dy * dy;
+      xy[x] = dx * dy;
+    }
+    across(xx, row(y, 0));
+    across(yy, row(y, 1));
+    across(xy, row(y, 2));
+    if (y < 5) continue;
+    const middle = y - 2;
+    const rows = [-2, -1, 0, 1, 2].map((below) => [0, 1, 2].map((product) => row(middle + below, product)));
+    const [[a0, b0, c0] = [], [a1, b1, c1] = [], [a2, b2, c2] = [], [a3, b3, c3] = [], [a4, b4, c4] = []] = rows;
+    if (!a0 || !b0 || !c0 || !a1 || !b1 || !c1 || !a2 || !b2 || !c2 || !a3 || !b3 || !c3 || !a4 || !b4 || !c4) continue;
+    const at = middle * width;
+    // Both filters add up to 16, and each gradient is twice the slope.
+    const unit = 1 / (16 * 16 * 4);
+    for (let x = 3; x < width - 3; x++) {
+      const sumXX = (a0[x] ?? 0) + (a4[x] ?? 0) + 4 * ((a1[x] ?? 0) + (a3[x] ?? 0)) + 6 * (a2[x] ?? 0);
+      const sumYY = (b0[x] ?? 0) + (b4[x] ?? 0) + 4 * ((b1[x] ?? 0) + (b3[x] ?? 0)) + 6 * (b2[x] ?? 0);
+      const sumXY = (c0[x] ?? 0) + (c4[x] ?? 0) + 4 * ((c1[x] ?? 0) + (c3[x] ?? 0)) + 6 * (c2[x] ?? 0);
+      const trace = (sumXX + sumYY) * unit;
+      response[at + x] = trace < 1e-3 ? 0 : ((sumXX * sumYY - sumXY * sumXY) * unit * unit) / trace;
     }
   }
-  const wide = (values: Float32Array) => blurred(blurred({ data: values, width, height })).data;
-  const [xx, yy, xy] = [wide(ofXX), wide(ofYY), wide(ofXY)];
-  for (let i = 0; i < response.length; i++) {
-    const trace = (xx[i] ?? 0) + (yy[i] ?? 0);
-    response[i] = trace < 1e-3 ? 0 : ((xx[i] ?? 0) * (yy[i] ?? 0) - (xy[i] ?? 0) ** 2) / trace;
-  }
+  return response;
+}
+
+/** Maxima of the corner response, spread over the picture by cells. */
+function corners(plane: Plane, most: number): { x: number; y: number }[] {
+  const { width, height } = plane;
+  const response = cornerResponse(plane);
   const cell = Math.max(16, Math.sqrt((width * height) / (most / 4)));
   const cells = new Map<number, { x: number; y: number; response: number }[]>();
   const perRow = Math.ceil(width / cell);
@@ -133,7 +165,9 @@ function corners(plane: Plane, most: number): { x: number; y: number }[] {
     for (let x = margin; x < width - margin; x++) {
       const at = y * width + x;
       const value = response[at] ?? 0;
-      if (value < 0.5) continue;
+      // The nearest first: they end it for nearly every pixel.
+      if (value < 0.5 || (response[at - 1] ?? 0) > value || (response[at + 1] ?? 0) > value) continue;
+      if ((response[at - width] ?? 0) > value || (response[at + width] ?? 0) > value) continue;
       let highest = true;
       for (let v = -2; v <= 2 && highest; v++) {
         for (let u = -2; u <= 2; u++) {
