@@ -301,3 +301,10 @@ it("no process of the stack has logged a key, a secret, a signed address, or wha
   expect(await readFile(join(folder, "edge.log"), "utf8")).toContain(broken.id);
   expect(await readFile(join(folder, "gpu-runner.log"), "utf8")).toContain(analysis.id);
 });
+
+it("nothing that wrangler has for developers shows what is stored, or keeps a trace of it", async () => {
+  for (const path of ["/cdn-cgi/explorer", "/cdn-cgi/explorer/api/r2/buckets", "/cdn-cgi/explorer/api/d1/database"]) {
+    expect((await service.fetch(path)).status, path).toBe(404);
+  }
+  expect(await readdir(join(state.path, "storage/v3"))).not.toContain("observability");
+});
