@@ -82,6 +82,7 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
       jpeg: image.header.jpeg,
       metadata,
       sampling,
+      printed: showsText(input.domain),
     }),
     degraded_checks: findings.degraded,
     links: links ?? [],
@@ -136,7 +137,7 @@ async function examineProvenance(
 
 /** Traces of resampling and compression, on one part of the image at full resolution. */
 async function examineGrain(
-  { image, regions, wanted }: ExamineInput,
+  { image, regions, domain, wanted }: ExamineInput,
   limits: Limits,
   findings: Findings,
 ): Promise<Sampling | null> {
@@ -144,7 +145,7 @@ async function examineGrain(
   const pixels = picture.width * picture.height;
   const sampling = await findings.attempt("resampling", async () => {
     const found = await thread.run({ kind: "sampling", picture, regions: wanted ? placed : [] }, limits);
-    samplingEvidence(found, pixels, findings.state);
+    samplingEvidence(found, { pixels, printed: showsText(domain) }, findings.state);
     return found;
   });
   if (!wanted) return sampling;

@@ -15,9 +15,14 @@ function jpegOf(quality: number): QualityInput["jpeg"] {
 
 function codes(changes: Partial<QualityInput["facts"]>, more: Partial<QualityInput> = {}) {
   const jpeg = (changes.format ?? "jpeg") === "jpeg" ? jpegOf(92) : null;
-  return caveatsOf({ facts: { ...facts, ...changes }, jpeg, metadata: null, sampling: null, ...more }).map(
-    ({ code }) => code,
-  );
+  return caveatsOf({
+    facts: { ...facts, ...changes },
+    jpeg,
+    metadata: null,
+    sampling: null,
+    printed: false,
+    ...more,
+  }).map(({ code }) => code);
 }
 
 const sampling: NonNullable<QualityInput["sampling"]> = {

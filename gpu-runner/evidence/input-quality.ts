@@ -36,10 +36,12 @@ export interface QualityInput {
   readonly jpeg: Pick<JpegStructure, "quality" | "firstTable"> | null;
   readonly metadata: Pick<Metadata, "camera" | "screenshot"> | null;
   readonly sampling: Sampling | null;
+  /** Whether the picture is one of text. */
+  readonly printed: boolean;
 }
 
 /** The weightiest first: the explanation names that one. */
-export function caveatsOf({ facts, jpeg, metadata, sampling }: QualityInput): Caveat[] {
+export function caveatsOf({ facts, jpeg, metadata, sampling, printed }: QualityInput): Caveat[] {
   const caveats: Caveat[] = [];
   const add = <Code extends CaveatCode>(code: Code, about: CaveatFacts[Code]) => {
     caveats.push({ code, summary: caveatWords[code](about) });
@@ -61,7 +63,7 @@ export function caveatsOf({ facts, jpeg, metadata, sampling }: QualityInput): Ca
     if (raster !== null && raster.peaks >= rasterPeaks && raster.strength >= rasterStrength) {
       add("rephotographed", { peaks: raster.peaks, strength: round(raster.strength) });
     }
-    const period = wasResampled(sampling.image);
+    const period = wasResampled(sampling.image, printed);
     if (bandwidth !== null && bandwidth < narrowBand) add("enlarged", { bandwidth: round(bandwidth) });
     else if (period !== null) add("resized", { factors: factorsOf(period.frequency) });
   }

@@ -4,6 +4,8 @@ import type { Period } from "./periods.ts";
 
 /** Of both axes, for a whole image. Authentic images stay below 5. */
 const believed = 7;
+/** The same in pictures of text: letters of one width, and lines, are periods too. Our receipt has 7, resized 9.7 and more. */
+const believedPrinted = 9;
 /** Of a region, on the stronger and on the weaker axis; the rest of the image must show nothing of it. */
 const believedRegion = 16;
 const supporting = 8;
@@ -14,10 +16,14 @@ function sorted({ horizontal, vertical }: Periods): [Period, Period] | null {
   return horizontal.strength >= vertical.strength ? [horizontal, vertical] : [vertical, horizontal];
 }
 
-/** The stronger of two lines, where both axes have one: images are resized both ways. */
-export function wasResampled(periods: Periods): Period | null {
+/**
+ * The stronger of two lines, where both axes have one: images are resized both ways.
+ *
+ * @param printed whether the picture is one of text
+ */
+export function wasResampled(periods: Periods, printed: boolean): Period | null {
   const both = sorted(periods);
-  return both !== null && both[1].strength >= believed ? both[0] : null;
+  return both !== null && both[1].strength >= (printed ? believedPrinted : believed) ? both[0] : null;
 }
 
 export interface ResampledRegion {

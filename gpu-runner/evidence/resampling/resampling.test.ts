@@ -28,13 +28,22 @@ async function enlarged(factor: number): Promise<Buffer> {
 
 describe("resizing", () => {
   it("of all of a picture shows, with a factor that fits", async () => {
-    const period = wasResampled(periodsOf(await planeOf(await enlarged(1.4))));
+    const period = wasResampled(periodsOf(await planeOf(await enlarged(1.4))), false);
     expect(period).not.toBeNull();
     expect(factorsOf(period?.frequency ?? 0).some((factor) => Math.abs(factor - 1.4) < 0.03)).toBe(true);
   });
 
   it("does not show in a photograph that was not resized", async () => {
-    expect(wasResampled(periodsOf(await planeOf(photo)))).toBeNull();
+    expect(wasResampled(periodsOf(await planeOf(photo)), false)).toBeNull();
+  });
+
+  it("is not taken for the pitch of printed letters, and shows in a receipt that was resized", async () => {
+    for (const name of ["receipt-authentic", "receipt-forged"]) {
+      const receipt = readFileSync(new URL(`../../../test/samples/${name}.jpg`, import.meta.url));
+      expect(wasResampled(periodsOf(await planeOf(receipt)), true)).toBeNull();
+      const larger = await sharp(receipt).resize(845).png().toBuffer();
+      expect(wasResampled(periodsOf(await planeOf(larger)), true)).not.toBeNull();
+    }
   });
 
   it("is not looked for where there are too few pixels", async () => {

@@ -13,8 +13,12 @@ function facts({ axis, frequency, strength }: Period) {
   };
 }
 
-export function samplingEvidence(sampling: Sampling, pixels: number, state: State): void {
-  const whole = wasResampled(sampling.image);
+export function samplingEvidence(
+  sampling: Sampling,
+  { pixels, printed }: { readonly pixels: number; readonly printed: boolean },
+  state: State,
+): void {
+  const whole = wasResampled(sampling.image, printed);
   const regions = resampledRegions(sampling);
   if (whole !== null) state("resampled_image", facts(whole));
   for (const { region, period } of regions) state("resampled_region", { region, ...facts(period) });
