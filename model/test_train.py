@@ -206,3 +206,34 @@ def test_shards_that_were_used_enough_go_but_never_the_last(tmp_path):
     for _ in range(40):
         stream.take()
     assert len(list(tmp_path.glob("shard-*.npz"))) == 8
+
+
+def test_named_parts_start_anew_and_the_rest_is_kept(tmp_path, shards, init):
+    kept = torch.load(init, weights_only=True)["ema"]
+    args = train.arguments(line(tmp_path / "run", shards, init, "--renew", "decoder", "score"))
+    state = train.Training(args).model.state_dict()
+    alike = {name: torch.equal(value, kept[name]) for name, value in state.items() if name.endswith("weight")}
+    assert all(same for name, same in alike.items() if not name.startswith(("decoder.", "score.")))
+    assert not alike["decoder.predict.weight"] and not alike["score.0.weight"]
+
+
+def test_a_checkpoint_of_another_shape_needs_its_parts_named(tmp_path, shards, init):
+    wider = '{"decoder_width": 24}'
+    args = train.arguments(line(tmp_path / "run", shards, init, "--config", wider, "--renew", "score"))
+    with pytest.raises(ValueError, match=r"does not fit in .*decoder"):
+        train.Training(args)
+    train.Training(
+        train.arguments(line(tmp_path / "run", shards, init, "--config", wider, "--renew", "decoder", "score"))
+    )
+
+
+def test_a_sample_without_a_gradient_is_left_out(tmp_path, shards, init, monkeypatch):
+    training = train.Training(train.arguments(line(tmp_path / "run", shards, init)))
+    before = {name: value.clone() for name, value in training.ema.items()}
+    losses = training.losses
+    monkeypatch.setattr(
+        training, "losses", lambda sample, p: {name: value * torch.nan for name, value in losses(sample, p).items()}
+    )
+    training.step(next(Stream(str(shards), 0.25, seed=0).batches()))
+    assert training.skipped == 1
+    assert all(torch.equal(value, before[name]) for name, value in training.ema.items())

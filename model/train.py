@@ -66,9 +66,7 @@ class Training:
         torch.manual_seed(args.seed)
         self.model = self.build()
         if args.init:
-            state = torch.load(args.init, map_location="cpu", weights_only=True)
-            refuse_other_config(state["config"], self.config)
-            self.model.load_state_dict(state["ema"])
+            self.begin_with(torch.load(args.init, map_location="cpu", weights_only=True))
         elif args.pretrained:
             self.model.network.load_state_dict(torch.load(args.pretrained, map_location="cpu", weights_only=True))
         else:
@@ -91,7 +89,7 @@ class Training:
             weight_decay=0.01,
         )
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.samples, self.steps, self.seconds = 0, 0, 0.0
+        self.samples, self.steps, self.seconds, self.skipped = 0, 0, 0.0, 0
         checkpoint = self.run / "checkpoint.pt"
         if checkpoint.exists():
             self.restore(torch.load(checkpoint, map_location=self.device, weights_only=True))
@@ -99,6 +97,22 @@ class Training:
     def build(self) -> nn.Module:
         """The untrained network, with a pretrained encoder in `network`."""
         return OmniIML(self.config)
+
+    def begin_with(self, state: dict) -> None:
+        """Takes a checkpoint's averaged weights, but for the parts that --renew names; raises ValueError otherwise."""
+        if not self.args.renew:
+            refuse_other_config(state["config"], self.config)
+        kept = {
+            name: value
+            for name, value in state["ema"].items()
+            if not name.startswith(tuple(f"{part}." for part in self.args.renew))
+        }
+        own = self.model.state_dict()
+        unlike = [name for name, value in kept.items() if name not in own or own[name].shape != value.shape]
+        missing = {name.split(".")[0] for name in own.keys() - kept.keys()} - set(self.args.renew)
+        if unlike or missing:
+            raise ValueError(f"the checkpoint does not fit in {sorted({*missing, *(n.split('.')[0] for n in unlike)})}")
+        self.model.load_state_dict(kept, strict=False)
 
     def restore(self, state: dict) -> None:
         """Goes on where a checkpoint ended; raises ValueError where it is of another configuration."""
@@ -146,9 +160,13 @@ class Training:
         parts = self.losses(sample, p)
         self.optimiser.zero_grad(set_to_none=True)
         total(parts).backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        self.optimiser.step()
-        self.average()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        # One sample whose gradient is not a number would otherwise end the whole run.
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            self.average()
+        else:
+            self.skipped += 1
         self.steps += 1
         self.samples += len(sample.mask)
         return {name: value.detach() for name, value in parts.items()}
@@ -159,7 +177,8 @@ class Training:
         mask, qtable, jpeg, domain = (
             part.to(self.device, non_blocking=True) for part in (sample.mask, sample.qtable, sample.jpeg, sample.domain)
         )
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        mixed = self.device.type == "cuda" or self.args.bf16
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             early = self.early(sample.pixels) if self.early else None
             seen = self.model.perceive(pixels, qtable, jpeg, early)
             rgb, fused = coarse_losses(seen[3].float(), seen[4].float(), mask)
@@ -170,7 +189,7 @@ class Training:
                 parts |= final_losses(out, mask, domain)
         if p >= self.args.anomaly_from:
             boxes = [one.to(self.device) for one in true_boxes(sample.mask)]
-            parts["anomaly"] = self.anomaly([level.float() for level in out.pyramid[:2]], boxes)
+            parts["anomaly"] = self.anomaly([level.float() for level in out.pyramid[1:3]], boxes)
         return parts
 
     @torch.no_grad()
@@ -328,7 +347,7 @@ def start(args: argparse.Namespace, kind: type[Training] = Training) -> None:
                 print(outlook(training, training.seconds - settled[0], training.samples - settled[1]), flush=True)
             if training.steps % args.report == 0:
                 line = {name: round(float(value) / counts[name], 4) for name, value in sums.items()}
-                line |= {"steps": training.steps, "samples": training.samples}
+                line |= {"steps": training.steps, "samples": training.samples, "skipped": training.skipped}
                 line |= {"minutes": round(training.seconds / 60, 1), "progress": round(training.progress, 3)}
                 line |= {"samples_per_second": round(training.samples / training.seconds, 2)}
                 if training.steps % (args.report * args.validate_every) == 0:
@@ -380,6 +399,10 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
         "--freeze-early", action="store_true", help="keep the pretrained network up to stride 8 as it is"
     )
     parser.add_argument("--init", help="checkpoint whose averaged weights to start from; the optimiser starts anew")
+    parser.add_argument(
+        "--renew", nargs="+", default=[], help="parts of the network that start anew although --init is given: decoder"
+    )
+    parser.add_argument("--bf16", action="store_true", help="mixed precision on a CPU; on a GPU it is always on")
     parser.add_argument("--pretrained", help="the encoder's weights, where their package is not installed")
     parser.add_argument("--config", default="{}", help="JSON of omni_iml.model.Config")
     args = parser.parse_args(line)

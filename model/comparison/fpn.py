@@ -50,4 +50,4 @@ class PlainFPN(nn.Module):
         coarse = functional.avg_pool2d(mask, 2)
         # Any tensor of one value a sample that the inputs decide: the exported graph must keep all of them.
         none = 0 * (qtable.mean(1) + jpeg) - 1
-        return Output(mask, coarse, coarse, none, self.score(summary)[:, 0], self.domain(last.mean((2, 3))), levels[1:])
+        return Output(mask, coarse, coarse, none, self.score(summary)[:, 0], self.domain(last.mean((2, 3))), levels)

@@ -1,8 +1,9 @@
-"""More documents for the pool: `python -m forge.more --snapshots DIR --pool DIR`.
+"""More images for the pool: `python -m forge.more --snapshots DIR --pool DIR`.
 
 Beside the lists of shared/data, from public repositories that keep such files in git (snapshots lie at
-SNAPSHOTS/OWNER+NAME/repo, as there): pages of real PDF files, rendered with their words' places, and receipts from a
-flatbed scanner. Rows are appended to the pool's index.csv; what is there already is left as it is. Needs pypdfium2.
+SNAPSHOTS/OWNER+NAME/repo, as there): pages of real PDF files, rendered with their words' places, receipts from a
+flatbed scanner, and camera originals. Rows are appended to the pool's index.csv; what is there already is left as it
+is. Needs pypdfium2.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ PDF_REPOSITORIES = {
     "ocrmypdf/OCRmyPDF": "",
 }
 RECEIPTS = "softmatic/vision-data"
+# Folder, licence, and every how many photos of a flight or a walk one is taken: neighbours show nearly the same.
+CAMERA_REPOSITORIES = {
+    "OpenDroneMap/odm_data_seneca": ("images", "CC0", 3),
+    "mapillary/OpenSfM": ("data", "BSD-2-Clause (repository)", 2),
+}
 PAGES_A_FILE = 2
 LEAST_LINES = 12
 LEAST_SIDE = 600
@@ -36,7 +42,7 @@ Line = tuple[float, float, float, float, str]
 
 @dataclass(frozen=True)
 class Page:
-    """A document: file as stored (its bytes), size in pixels, lines of text as x0, y0, x1, y1, text."""
+    """An image: file as stored (its bytes), size in pixels, lines of text as x0, y0, x1, y1, text."""
 
     name: str
     content: bytes
@@ -113,20 +119,27 @@ def receipts(snapshot: Path, repository: str) -> Iterator[Page]:
         yield Page(Path(path).name, content, width, height, lines, repository, path)
 
 
-def add(pool: Path, name: str, licence: str, pages: Iterator[Page]) -> int:
-    """Writes documents of a set into the pool, in SROIE's layout; how many are new."""
+def photographs(snapshot: Path, repository: str, under: str, every: int) -> Iterator[Page]:
+    """Camera originals as they are stored, one of `every`."""
+    for path, content in list(blobs(snapshot, under, ".jpg"))[::every]:
+        width, height = Image.open(BytesIO(content)).size
+        yield Page(Path(path).name, content, width, height, [], repository, path)
+
+
+def add(pool: Path, name: str, licence: str, pages: Iterator[Page], domain: str = "document") -> int:
+    """Writes images of a set into the pool, lines of text in SROIE's layout; how many are new."""
     index = pool / "index.csv"
     with open(index, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         fields = list(reader.fieldnames or [])
         known = {row["dest"] for row in reader}
-    folder = pool / "document" / name
+    folder = pool / domain / name
     folder.mkdir(parents=True, exist_ok=True)
     added = 0
     with open(index, "a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields)
         for page in pages:
-            dest = f"document/{name}/{page.name}"
+            dest = f"{domain}/{name}/{page.name}"
             if dest in known:
                 continue
             known.add(dest)
@@ -135,14 +148,15 @@ def add(pool: Path, name: str, licence: str, pages: Iterator[Page]) -> int:
                 ",".join(str(round(v)) for v in (x0, y0, x1, y0, x1, y1, x0, y1)) + f",{text}"
                 for x0, y0, x1, y1, text in page.lines
             ]
-            boxes = Path(dest).with_suffix(".csv")
-            (pool / boxes).write_text("\n".join(rows) + "\n", "utf-8")
+            boxes = Path(dest).with_suffix(".csv") if rows else ""
+            if rows:
+                (pool / boxes).write_text("\n".join(rows) + "\n", "utf-8")
             writer.writerow(
                 {
                     "dest": dest,
                     "repo": page.repository,
                     "path": page.path,
-                    "domain": "document",
+                    "domain": domain,
                     "set": name,
                     "width": page.width,
                     "height": page.height,
@@ -176,6 +190,10 @@ def main() -> None:
         print(
             f"{RECEIPTS}: {add(options.pool, 'softmatic', 'CC-BY-4.0', receipts(snapshot(RECEIPTS), RECEIPTS))} scans"
         )
+    for repository, (under, licence, every) in CAMERA_REPOSITORIES.items():
+        if snapshot(repository).exists():
+            photos = photographs(snapshot(repository), repository, under, every)
+            print(f"{repository}: {add(options.pool, 'camera', licence, photos, 'natural')} photographs")
 
 
 if __name__ == "__main__":

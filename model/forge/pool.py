@@ -20,7 +20,7 @@ from PIL import Image
 
 VALIDATION_PERCENT = 5
 # Camera originals: the only pool images that still carry a camera's own noise and tables, and few.
-CAMERA_SETS = ("mde-camera", "sfm", "exif-samples", "wallpapers", "clic2025")
+CAMERA_SETS = ("mde-camera", "sfm", "exif-samples", "wallpapers", "clic2025", "camera")
 CAMERA_WEIGHT = 3.0
 REDUCED_PIXELS = 1_300_000
 OBJECT_SETS = ("bsds500", "ccp", "le-real", "kangaroo", "imagenet-samples")  # annotated, or one object a photo

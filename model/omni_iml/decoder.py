@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.layers import ConvNorm, SeparableConv, full_precision
+from omni_iml.layers import ConvNorm, full_precision
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
@@ -75,36 +75,37 @@ class DynamicFilter(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Pyramid of strides 4, 8, 16, 32 to mask logits at stride 4."""
+    """Pyramid of strides 4, 8, 16, 32 to mask logits at stride 4.
+
+    Its 3×3 convolutions are dense: beside the encoder's depthwise ones they cost little time, and a separable decoder
+    of the same width found less than a plain dense one.
+    """
 
     def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool, correlation: bool):
         super().__init__()
-        quarter, *deeper = widths
-        self.lateral = nn.ModuleList(ConvNorm(cin, width, 1, act=False) for cin in deeper)
-        self.smooth = nn.ModuleList(SeparableConv(width, width) for _ in deeper)
-        self.correlation = SelfCorrelation(deeper[1], width) if correlation else None
-        self.gather = ConvNorm(width * len(deeper), width, 1)
+        self.lateral = nn.ModuleList(ConvNorm(cin, width, 1, act=False) for cin in widths)
+        self.smooth = nn.ModuleList(ConvNorm(width, width, 3) for _ in widths)
+        self.correlation = SelfCorrelation(widths[2], width) if correlation else None
+        self.gather = ConvNorm(width * (len(widths) - 1), width, 1)
         self.filters = nn.ModuleList(DynamicFilter(width, dilation, dynamic) for dilation in (1, 3, 6))
-        self.narrow = ConvNorm(width, 24, 1)
-        self.detail = ConvNorm(quarter, 8, 1)
-        self.refine = SeparableConv(32, 32)
-        self.predict = nn.Conv2d(32, 1, 1)
+        self.refine = ConvNorm(width, width, 3)
+        self.predict = nn.Conv2d(width, 1, 1)
 
-    def pyramid(self, eighth: Tensor, sixteenth: Tensor, last: Tensor) -> list[Tensor]:
-        """Top-down fusion: features at strides 8, 16, 32, each [N, width, …]."""
-        levels = [lateral(x) for lateral, x in zip(self.lateral, (eighth, sixteenth, last), strict=True)]
+    def pyramid(self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, last: Tensor) -> list[Tensor]:
+        """Encoder features at strides 4, 8, 16, 32, fused top-down: F1…F4, each [N, width, ·, ·]."""
+        found = (quarter, eighth, sixteenth, last)
+        levels = [lateral(x) for lateral, x in zip(self.lateral, found, strict=True)]
         if self.correlation is not None:
-            levels[1] = levels[1] + self.correlation(sixteenth)
-        for i in (1, 0):
+            levels[2] = levels[2] + self.correlation(sixteenth)
+        for i in (2, 1, 0):
             levels[i] = levels[i] + resize(levels[i + 1], levels[i])
         return [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
 
-    def forward(self, quarter: Tensor, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Stride-4 features and the pyramid; mask logits [N, 1, H/4, W/4] and decoder features [N, width, H/8, W/8]."""
-        eighth, *deeper = pyramid
+    def forward(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """F1…F4; mask logits [N, 1, H/4, W/4] and decoder features [N, width, H/8, W/8]."""
+        quarter, eighth, *deeper = pyramid
         x = self.gather(torch.cat([eighth, *(resize(level, eighth) for level in deeper)], 1))
-        overall = eighth.mean((2, 3))
+        overall = quarter.mean((2, 3))
         for layer in self.filters:
             x = layer(x, overall)
-        fine = torch.cat([resize(self.narrow(x), quarter), self.detail(quarter)], 1)
-        return self.predict(self.refine(fine)), x
+        return self.predict(self.refine(quarter + resize(x, quarter))), x

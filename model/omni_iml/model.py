@@ -24,7 +24,7 @@ class Config:
     high_pass: bool = True
     correlation: bool = True
     frequency_width: int = 64
-    decoder_width: int = 48
+    decoder_width: int = 64
 
     def as_dict(self) -> dict:
         """For checkpoints and manifests."""
@@ -41,7 +41,7 @@ class Output:
     gate: Tensor  # [N], positive: F_fused
     score: Tensor  # [N]
     domain: Tensor  # [N, 4]
-    pyramid: list[Tensor]  # strides 8, 16, 32
+    pyramid: list[Tensor]  # strides 4, 8, 16, 32
 
 
 class OmniIML(nn.Module):
@@ -98,8 +98,8 @@ class OmniIML(nn.Module):
             passed, coarse = (fused, coarse_fused) if self.config.modality == "fused" else (rgb, coarse_rgb)
         sixteenth = self.network.blocks(passed, ENDS[1], ENDS[2])
         last = self.network.blocks(sixteenth, ENDS[2], ENDS[3])
-        pyramid = self.decoder.pyramid(passed, sixteenth, last)
-        correction, features = self.decoder(quarter, pyramid)
+        pyramid = self.decoder.pyramid(quarter, passed, sixteenth, last)
+        correction, features = self.decoder(pyramid)
         # The decoder corrects the coarse mask of the modality that passed: it need not find again what is found.
         mask = correction + resize(coarse, quarter)
         pooled = functional.avg_pool2d(mask, 4)  # 16 px: one bright pixel is no manipulation

@@ -1,0 +1,122 @@
+"""A released graph as a checkpoint again: training goes on from what is in git, whatever became of the run behind it.
+
+python -m restore --onnx release/omni-iml.onnx --shards DIR --out runs/released.pt
+
+The export folds batch norms into the convolutions before them. Here each pair is taken apart again: the convolution
+keeps the folded weights, and the norm gets the mean and variance that its input has on forged samples, with the scale
+and offset that undo them. The function is the same, and in training the norms do their work again.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from omni_iml.model import Config, OmniIML
+from omni_iml.serving import example
+from omni_iml.shards import Batch, Stream
+
+Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+
+
+def folded_pairs(model: OmniIML) -> list[Pair]:
+    """Convolutions with a batch norm right behind them, in the order in which a forward pass meets them."""
+    pairs: list[Pair] = []
+    last: list[nn.Module] = [nn.Identity()]
+
+    def met(module: nn.Module, *_: object) -> None:
+        if isinstance(module, nn.BatchNorm2d) and isinstance(last[0], nn.Conv2d):
+            pairs.append((last[0], module))
+        last[0] = module
+
+    leaves = [module for module in model.modules() if not list(module.children())]
+    handles = [module.register_forward_hook(met) for module in leaves]
+    pixels, qtable, jpeg, _ = example(64)
+    with torch.no_grad():
+        model(pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float())
+    for handle in handles:
+        handle.remove()
+    # What a dynamic filter mixes lies between its bank and its norm: that norm is a node of its own in the graph.
+    mixed = {id(layer.norm) for layer in model.decoder.filters}
+    return [pair for pair in pairs if id(pair[1]) not in mixed]
+
+
+def load_graph(model: OmniIML, path: str) -> list[Pair]:
+    """Puts a graph's weights into the network; folded norms get the scale 1 and the folded offset, and are returned.
+
+    Raises ValueError where the graph is not of this configuration.
+    """
+    graph = onnx.load(path).graph
+    values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    own = model.state_dict()
+    named = {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
+    named = {name: value for name, value in named.items() if name in own}
+    pairs = folded_pairs(model)
+    folded = [
+        [values[name] for name in node.input[1:]]
+        for node in graph.node
+        if node.op_type == "Conv" and node.input[1].startswith("onnx::")
+    ]
+    shapes = [[tuple(value.shape) for value in one] for one in folded]
+    if shapes != [[tuple(conv.weight.shape), (norm.num_features,)] for conv, norm in pairs]:
+        raise ValueError(f"{path}: the graph is not of configuration {model.config.as_dict()}")
+    model.load_state_dict(named, strict=False)
+    with torch.no_grad():
+        for (conv, norm), (weight, bias) in zip(pairs, folded, strict=True):
+            conv.weight.copy_(weight)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
+            norm.weight.fill_(1)
+            norm.bias.copy_(bias)
+    return pairs
+
+
+@torch.no_grad()
+def unfold(model: OmniIML, pairs: list[Pair], batches: list[Batch]) -> None:
+    """Gives folded norms the statistics of their inputs on `batches`, and the scale and offset that undo them."""
+    sums: dict[nn.BatchNorm2d, list[Tensor]] = {norm: [] for _, norm in pairs}
+
+    def gather(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+        x = inputs[0].double()
+        sums[norm].append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+    handles = [norm.register_forward_pre_hook(gather) for _, norm in pairs]
+    for one in batches:
+        model(one.pixels.float(), one.qtable, one.jpeg)
+    for handle in handles:
+        handle.remove()
+    for norm, of in sums.items():
+        mean, square = torch.stack(of).mean(0)
+        variance = (square - mean.square()).clamp(min=0)
+        offset = norm.bias.double() + mean
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.copy_(offset)
+
+
+def main() -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--onnx", required=True)
+    parser.add_argument("--config", default="{}", help="JSON of omni_iml.model.Config")
+    parser.add_argument("--shards", required=True, help="forged samples for the norms' statistics")
+    parser.add_argument("--batches", type=int, default=40)
+    parser.add_argument("--out", required=True)
+    args = parser.parse_args()
+    model = OmniIML(Config(**json.loads(args.config))).eval()
+    pairs = load_graph(model, args.onnx)
+    unfold(model, pairs, list(itertools.islice(Stream(args.shards, 16, seed=0).batches(), args.batches)))
+    manifest = json.loads(pathlib.Path(args.onnx).with_name("manifest.json").read_text())
+    progress = {name: value for name, value in manifest["training"].items() if name not in ("data", "map_shift")}
+    torch.save({"config": model.config.as_dict(), "ema": model.state_dict(), "progress": progress}, args.out)
+    print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(pairs)} norms unfolded")
+
+
+if __name__ == "__main__":
+    main()
