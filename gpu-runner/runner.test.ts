@@ -18,7 +18,7 @@ const photo = golden("baseline-420.jpg");
 let runner: Runner;
 let storage: LocalStorage;
 let caller: Caller;
-/** Sixteen tiles: long enough for something to happen in the middle. */
+/** Nine tiles: long enough for something to happen in the middle. */
 let large: Buffer;
 /** Milliseconds that the large image takes when nothing stops it. */
 let wholeTime = 0;

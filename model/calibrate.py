@@ -236,11 +236,12 @@ def main() -> None:
     parser.add_argument("--out", default="policy.json")
     parser.add_argument("--diagram", help="where to draw the reliability diagram")
     parser.add_argument("--tile", type=int, default=POLICY["pipeline"]["tile"])
+    parser.add_argument("--tile-step", type=int, default=POLICY["pipeline"]["tile_step"])
     parser.add_argument("--overlap", type=int, default=POLICY["pipeline"]["overlap"])
     parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    pipeline = POLICY["pipeline"] | {"tile": args.tile, "overlap": args.overlap}
+    pipeline = POLICY["pipeline"] | {"tile": args.tile, "tile_step": args.tile_step, "overlap": args.overlap}
     session = Session(args.onnx, args.threads)
     examined, begun = [], time.monotonic()
     turn = itertools.cycle(CONDITIONS)

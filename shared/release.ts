@@ -39,9 +39,11 @@ export const releaseManifest = z.object({
   inputs: z.array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.string(), z.int()])) })),
   outputs: z.array(z.object({ name: z.string(), type: z.string(), shape: z.array(z.union([z.string(), z.int()])) })),
   pipeline: z.object({
-    /** Side of a tile in pixels, a multiple of 32; images up to it in both directions are one tile. */
+    /** Largest side of a tile in pixels, a multiple of 32; images up to it in both directions are one tile. */
     tile: z.int().multipleOf(32),
-    /** Pixels by which neighbouring tiles overlap; tile origins are multiples of 8. */
+    /** Several tiles along a side are as small as their number allows, in multiples of this and no larger than `tile`. */
+    tile_step: z.int().min(32).multipleOf(32),
+    /** Pixels by which neighbouring tiles overlap at least; tile origins are multiples of 8. */
     overlap: z.int().multipleOf(8),
     /** Longer side of the view of the whole image, a multiple of 32, and its weight against the tiles in the blended map. */
     view: z.object({ size: z.int().multipleOf(32), weight: z.number().min(0).max(1) }),

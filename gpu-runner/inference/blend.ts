@@ -1,9 +1,10 @@
 /**
  * One map from overlapping tiles, in bands of rows: memory is a band of floats, whatever the size of the image.
  *
- * A tile's weight is the product of one window per side: 1 in the middle, and over the planned overlap a raised cosine
- * down to nearly 0, except where the tile ends with the image. Windows are divided by their sum at each coordinate;
- * because the tiles form a grid, that makes the weights of all tiles sum to 1 at each pixel.
+ * A tile's weight is the product of one window per side: 1 in the middle, and over the least overlap a raised cosine
+ * down to nearly 0, except where the tile ends with the image. Where tiles overlap by more, both weigh 1 in between.
+ * Windows are divided by their sum at each coordinate; because the tiles form a grid, that makes the weights of all tiles
+ * sum to 1 at each pixel.
  */
 import type { TileGrid } from "./tiler.ts";
 

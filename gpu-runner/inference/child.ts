@@ -11,6 +11,7 @@ import { ImageThreads } from "./image-threads.ts";
 import { command, type LoadCommand, type Report } from "./protocol.ts";
 import { proveDevice } from "./self-test.ts";
 import { gateDecides, loadSession, type Session } from "./session.ts";
+import { sidesOfSeveral } from "./tiler.ts";
 
 let threads: ImageThreads | null = null;
 
@@ -31,7 +32,7 @@ async function load(order: LoadCommand): Promise<void> {
   sharp.concurrency(order.threads);
   // The cache would only keep images that nobody asks for again.
   sharp.cache(false);
-  const session = await loadSession(modelFile, provider, { ...order, usualSide: manifest.pipeline.tile });
+  const session = await loadSession(modelFile, provider, { ...order, usualSides: sidesOfSeveral(manifest.pipeline) });
   if (provider !== "cpu") await proveDevice(modelFile, session, order);
   await warm(session, order);
   const batcher = new Batcher(session, order.largestBatch, {
@@ -51,25 +52,32 @@ async function load(order: LoadCommand): Promise<void> {
 }
 
 /**
- * Runs the shapes that will come most: a full tile, in every power of two up to the largest batch. What a provider
- * chooses or allocates at the first run of a shape, no client waits for.
+ * Runs the largest tile, in every power of two up to the largest batch, and then on a device one tile of every other
+ * shape that large images are cut into: what it chooses, loads or allocates at the first run of a shape, no client waits
+ * for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
  */
-async function warm(session: Session, { manifest, largestBatch }: LoadCommand): Promise<void> {
+async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand): Promise<void> {
   const side = manifest.pipeline.tile;
-  for (let count = 1; ; count = Math.min(2 * count, largestBatch)) {
-    const { domain } = await session.run({
-      count,
-      height: side,
-      width: side,
-      pixels: new Uint8Array(count * side * side * 3).fill(127),
-      qtable: new Int32Array(count * 64).fill(1),
-      jpeg: new Uint8Array(count),
-      modalityOverride: new Int8Array(count).fill(gateDecides),
-    });
-    const sum = domain.reduce((total, probability) => total + probability, 0) / count;
-    if (!(Math.abs(sum - 1) < 1e-3)) throw new Error(`the model's domain probabilities sum to ${sum}`);
-    if (count === largestBatch) return;
-  }
+  for (let count = 1; count < largestBatch; count *= 2) await runBlank(session, count, side, side);
+  await runBlank(session, largestBatch, side, side);
+  if (provider === "cpu") return;
+  const sides = sidesOfSeveral(manifest.pipeline);
+  for (const height of sides) for (const width of sides) await runBlank(session, 1, height, width);
+}
+
+/** @throws Error where the answer cannot be one. */
+async function runBlank(session: Session, count: number, height: number, width: number): Promise<void> {
+  const { domain } = await session.run({
+    count,
+    height,
+    width,
+    pixels: new Uint8Array(count * height * width * 3).fill(127),
+    qtable: new Int32Array(count * 64).fill(1),
+    jpeg: new Uint8Array(count),
+    modalityOverride: new Int8Array(count).fill(gateDecides),
+  });
+  const sum = domain.reduce((total, probability) => total + probability, 0) / count;
+  if (!(Math.abs(sum - 1) < 1e-3)) throw new Error(`the model's domain probabilities sum to ${sum}`);
 }
 
 process.on("message", (message) => {

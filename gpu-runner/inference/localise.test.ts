@@ -24,7 +24,7 @@ class Mirror implements Session {
 }
 
 type Pipeline = ReleaseManifest["pipeline"];
-const pipeline: Pipeline = { tile: 128, overlap: 32, view: { size: 96, weight: 0 }, gate_tiles: 4 };
+const pipeline: Pipeline = { tile: 128, tile_step: 32, overlap: 32, view: { size: 96, weight: 0 }, gate_tiles: 4 };
 
 /** Red is noise or a ramp, blue what the gate shall be. */
 function picture(width: number, height: number, red: (x: number, y: number) => number, blue = 255): DecodedImage {
@@ -74,6 +74,8 @@ describe("the map lies where the image lies", () => {
     [97, 301],
     [400, 333],
     [131, 131],
+    [161, 140],
+    [193, 260],
   ])("%i×%i", async (width, height) => {
     const image = picture(width, height, noise);
     const { map } = await run(image, new Mirror());
@@ -82,19 +84,19 @@ describe("the map lies where the image lies", () => {
   });
 });
 
-it("cuts tiles of one shape, multiples of 32, at origins that are multiples of 8, padded by repeating the edge", async () => {
+it("cuts an image's tiles alike, as small as their number allows, on the block grid, padded by repeating the edge", async () => {
   const session = new Mirror();
-  const width = 301;
+  const width = 181;
   // Red and its inverse tell where a tile came from.
-  const image = picture(width, 100, (x) => Math.floor(x / 8));
+  const image = picture(width, 90, (x) => Math.floor(x / 8));
   await run(image, session);
   for (const { width: tileWidth, height, pixels, count } of session.seen) {
-    expect([tileWidth, height]).toEqual([128, 128]);
+    expect([tileWidth, height]).toEqual([128, 96]);
     for (let i = 0; i < count; i++) {
-      const tile = pixels.subarray(i * 128 * 128 * 3, (i + 1) * 128 * 128 * 3);
+      const tile = pixels.subarray(i * 128 * 96 * 3, (i + 1) * 128 * 96 * 3);
       // A tile that begins on the block grid shows eight equal columns first.
       expect(new Set([0, 1, 2, 3, 4, 5, 6, 7].map((x) => tile[3 * x])).size).toBe(1);
-      expect(tile.subarray(127 * 128 * 3)).toEqual(tile.subarray(99 * 128 * 3, 100 * 128 * 3));
+      expect(tile.subarray(95 * 128 * 3)).toEqual(tile.subarray(89 * 128 * 3, 90 * 128 * 3));
     }
   }
 });
@@ -160,18 +162,19 @@ it("reports every tile's score, the mean domain, and progress up to 1", async ()
 });
 
 it("is the map of a reference that holds the whole image, all tiles and all weights at once", async () => {
-  const image = picture(1500, 1100, noise);
-  const withView: Pipeline = { ...pipeline, view: { size: 96, weight: 0.3 } };
+  const image = picture(1500, 950, noise);
+  const withView: Pipeline = { ...pipeline, tile: 256, view: { size: 96, weight: 0.3 } };
   const session = new Mirror();
   // A tile that differs from its neighbours shows where the seams are.
   const answers: { x: number; y: number; probability: Uint8Array }[] = [];
-  const grid = tileGrid(image, withView.tile, withView.overlap);
+  const grid = tileGrid(image, withView);
+  expect([grid.width, grid.height]).toEqual([256, 224]);
   const unlike: Session = {
     run: async (input) => {
       const output = await session.run(input);
       return {
         ...output,
-        probability: output.probability.map((value, i) => (input.width === 128 ? value ^ (i & 15) : value)),
+        probability: output.probability.map((value, i) => (input.width === 256 ? value ^ (i & 15) : value)),
       };
     },
   };
@@ -182,22 +185,23 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
       answers.push({
         x,
         y,
-        probability: Uint8Array.from({ length: 128 * 128 }, (_, i) => (pixels[3 * i] ?? 0) ^ (i & 15)),
+        probability: Uint8Array.from({ length: 256 * 224 }, (_, i) => (pixels[3 * i] ?? 0) ^ (i & 15)),
       });
     }
   }
-  const sums = new Float64Array(1500 * 1100);
-  const weights = new Float64Array(1500 * 1100);
-  /** A raised cosine over the overlap, but not where the tile ends with the image. */
-  const window = (at: number, first: boolean, last: boolean) => {
-    const nearest = Math.min(first ? 32 : at, last ? 32 : 127 - at);
+  const sums = new Float64Array(1500 * 950);
+  const weights = new Float64Array(1500 * 950);
+  /** A raised cosine over the least overlap, but not where the tile ends with the image. */
+  const window = (at: number, side: number, first: boolean, last: boolean) => {
+    const nearest = Math.min(first ? 32 : at, last ? 32 : side - 1 - at);
     return nearest >= 32 ? 1 : 0.5 - 0.5 * Math.cos((Math.PI * (nearest + 0.5)) / 32);
   };
   for (const { x, y, probability } of answers) {
     for (let i = 0; i < probability.length; i++) {
-      const [column, row] = [i % 128, Math.floor(i / 128)];
-      if (x + column >= 1500 || y + row >= 1100) continue;
-      const weight = window(column, x === 0, x === grid.columns.at(-1)) * window(row, y === 0, y === grid.rows.at(-1));
+      const [column, row] = [i % 256, Math.floor(i / 256)];
+      if (x + column >= 1500 || y + row >= 950) continue;
+      const weight =
+        window(column, 256, x === 0, x === grid.columns.at(-1)) * window(row, 224, y === 0, y === grid.rows.at(-1));
       const at = (y + row) * 1500 + x + column;
       sums[at] = (sums[at] ?? 0) + weight * (probability[i] ?? 0);
       weights[at] = (weights[at] ?? 0) + weight;
@@ -206,7 +210,7 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
   const view = await viewOf(image, 96);
   const stretched = (x: number, y: number) => {
     const across = Math.min(Math.max(((x + 0.5) * view.width) / 1500 - 0.5, 0), view.width - 1);
-    const down = Math.min(Math.max(((y + 0.5) * view.height) / 1100 - 0.5, 0), view.height - 1);
+    const down = Math.min(Math.max(((y + 0.5) * view.height) / 950 - 0.5, 0), view.height - 1);
     const red = (column: number, row: number) =>
       view.pixels[3 * (Math.min(row, view.height - 1) * view.width + Math.min(column, view.width - 1))] ?? 0;
     const [left, top] = [Math.floor(across), Math.floor(down)];

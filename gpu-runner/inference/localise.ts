@@ -35,7 +35,7 @@ export async function localise(
   batcher: TileRunner,
   watch: Watch,
 ): Promise<Localisation> {
-  const grid = tileGrid(image, pipeline.tile, pipeline.overlap);
+  const grid = tileGrid(image, pipeline);
   const tiles = grid.columns.length * grid.rows.length;
   const first = await decideModality(image, grid, pipeline, batcher, watch.signal);
   const view = await viewMap(image, pipeline.view, batcher, watch.signal);

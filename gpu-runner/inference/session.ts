@@ -58,8 +58,8 @@ export interface SessionResources {
   readonly threads: number;
   /** Bytes that the CUDA provider's arena may take; null for no limit. */
   readonly deviceMemory?: number | null;
-  /** Side of the tiles that most batches are made of; the CUDA provider keeps its memory for those. */
-  readonly usualSide?: number;
+  /** Sides of the tiles that large images are cut into; the CUDA provider keeps its memory for those. */
+  readonly usualSides?: readonly number[];
 }
 
 /**
@@ -106,6 +106,7 @@ export async function loadSession(
   resources: SessionResources,
 ): Promise<Session> {
   const session = await open(modelFile, provider, resources);
+  const usual = (side: number) => resources.usualSides?.includes(side) ?? false;
   for (const [found, wanted] of [
     [session.inputNames, inputNames],
     [session.outputNames, outputNames],
@@ -121,9 +122,10 @@ export async function loadSession(
         jpeg: new Tensor("uint8", jpeg, [count]),
         modality_override: new Tensor("int8", modalityOverride, [count]),
       };
-      // The arena keeps what a shape once took, and many shapes fragment it. Full tiles, which the warm-up runs, keep
-      // their memory; after others the rest is given back.
-      const shrinks = provider === "cuda" && (height !== resources.usualSide || width !== resources.usualSide);
+      // The arena keeps what a shape once took, and many shapes fragment it. The tiles of large images have few shapes,
+      // which the warm-up runs, and none takes more than the largest: they keep their memory; after others the rest is
+      // given back.
+      const shrinks = provider === "cuda" && !(usual(height) && usual(width));
       const outputs = await session.run(
         feeds,
         shrinks ? { extra: { memory: { enable_memory_arena_shrinkage: "gpu:0" } } } : {},

@@ -1,4 +1,5 @@
 /** Where the tiles of an image lie, and how their pixels are cut out. */
+import type { ReleaseManifest } from "@omni-iml/shared/release";
 import sharp from "sharp";
 
 /** Every side the network sees is a multiple of this. */
@@ -8,6 +9,17 @@ const blockSide = 8;
 
 export function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
+}
+
+/** How the release wants images cut. */
+export type Tiling = Pick<ReleaseManifest["pipeline"], "tile" | "tile_step" | "overlap">;
+
+/** The tiles along one side of an image. */
+export interface TileRow {
+  /** Of each tile along this side, in pixels. */
+  readonly side: number;
+  /** Where they begin, rising, multiples of 8. */
+  readonly origins: readonly number[];
 }
 
 /** The tiles of an image: every pair of a column's and a row's origin. All tiles have one size. */
@@ -21,26 +33,36 @@ export interface TileGrid {
 }
 
 /**
- * Origins along one side: `tile - overlap` apart, the last moved back to end where the image ends.
+ * As few tiles as ones of the largest side need, and those as small as that number allows: what tiles have in common is
+ * computed twice. Sides are multiples of `tile_step`, so that there are few shapes; up to `tile` one tile covers all.
  *
- * The last origin is rounded up to the block grid, not down: the tile then reaches up to seven pixels beyond the image,
- * which padding fills, instead of leaving up to seven pixels unseen.
+ * Origins are spread evenly, and rounded down to the block grid, but the last is rounded up: its tile then reaches up to
+ * seven pixels beyond the image, which padding fills, instead of leaving up to seven pixels unseen. Because `tile`,
+ * `tile_step` and `overlap` lie on that grid, neighbours have `overlap` pixels in common after rounding, too.
  */
-function origins(length: number, tile: number, overlap: number): number[] {
-  const last = roundUp(Math.max(0, length - tile), blockSide);
-  const result: number[] = [];
-  for (let origin = 0; origin < last; origin += tile - overlap) result.push(origin);
-  return [...result, last];
+export function tilesAlong(length: number, { tile, tile_step, overlap }: Tiling): TileRow {
+  if (length <= tile) return { side: Math.min(tile, roundUp(length, networkStride)), origins: [0] };
+  const count = Math.ceil((length - overlap) / (tile - overlap));
+  const side = Math.min(tile, roundUp(Math.ceil((length + (count - 1) * overlap) / count), tile_step));
+  const lastBlock = Math.ceil((length - side) / blockSide);
+  const origins = Array.from({ length: count }, (_, i) => blockSide * Math.floor((i * lastBlock) / (count - 1)));
+  return { side, origins };
 }
 
-/** The grid for an image; a side no longer than `tile` has one tile, of that side rounded up to a multiple of 32. */
-export function tileGrid(size: { width: number; height: number }, tile: number, overlap: number): TileGrid {
-  return {
-    width: Math.min(tile, roundUp(size.width, networkStride)),
-    height: Math.min(tile, roundUp(size.height, networkStride)),
-    columns: origins(size.width, tile, overlap),
-    rows: origins(size.height, tile, overlap),
-  };
+/** All sides that tiles have where an image's side is longer than `tile`, rising. */
+export function sidesOfSeveral(tiling: Tiling): number[] {
+  const { tile, tile_step } = tiling;
+  // Two tiles of which one would almost do are the smallest: the more there are, the less each can do without.
+  const { side: smallest } = tilesAlong(tile + 1, tiling);
+  const below = Array.from({ length: Math.ceil((tile - smallest) / tile_step) }, (_, i) => smallest + i * tile_step);
+  return [...below, tile];
+}
+
+/** The grid for an image. */
+export function tileGrid(size: { width: number; height: number }, tiling: Tiling): TileGrid {
+  const across = tilesAlong(size.width, tiling);
+  const down = tilesAlong(size.height, tiling);
+  return { width: across.side, height: down.side, columns: across.origins, rows: down.origins };
 }
 
 /** RGB, 8 bits, row by row. */

@@ -10,15 +10,10 @@ import { type ReleaseManifest, releaseManifest } from "@omni-iml/shared/release"
 import sharp from "sharp";
 import { z } from "zod";
 
-const releaseFacts = releaseManifest.pick({
-  licence: true,
-  model: true,
-  pipeline: true,
-  thresholds: true,
-  score: true,
-  training: true,
-  figures: true,
-});
+const releaseFacts = releaseManifest
+  .pick({ licence: true, model: true, thresholds: true, score: true, training: true, figures: true })
+  // Records from before tiles had steps can be laid out still.
+  .extend({ pipeline: releaseManifest.shape.pipeline.partial({ tile_step: true }) });
 
 export const reportRecord = finding.extend({
   analysis: z.string(),

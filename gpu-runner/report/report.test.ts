@@ -57,6 +57,11 @@ it("are stored beside the JSON report, can be made again from it to the byte, an
     expect(stored("report_pdf").equals(await readFile(join(folder, "report.pdf")))).toBe(true);
 
     const record = reportRecord.parse(JSON.parse(stored("report").toString()));
+    const { release } = record;
+    const before = { ...release, pipeline: { ...release.pipeline, tile_step: undefined } };
+    expect(reportRecord.safeParse({ ...record, release: before }).success, "a record from before tiles had steps").toBe(
+      true,
+    );
     const hostile = { ...record, explanation: '<script>alert(1)</script>"' };
     const none = { image: new Uint8Array(0), overlay: new Uint8Array(0), crops: [] };
     expect(await htmlReport(contentOf(hostile, english), none)).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");

@@ -12,6 +12,7 @@ import onnxruntime
 from PIL import Image
 
 UNIT = 32
+BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,24 @@ def padded(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.pad(pixels, ((0, height - h), (0, width - w), (0, 0)), mode="edge")
 
 
-def origins(length: int, tile: int, overlap: int) -> list[int]:
-    """Origins of tiles along one side, multiples of 8, the last one as far as needed."""
+def tiles_along(length: int, pipeline: dict) -> tuple[int, list[int]]:
+    """Side and origins in pixels of the tiles along a side of `length` pixels.
+
+    As few tiles as ones of the largest side need, and those as small as that number allows, in multiples of
+    `tile_step`: what tiles have in common is computed twice. Origins are multiples of 8, evenly spread, the last one as
+    far as needed; neighbours have at least `overlap` pixels in common.
+    """
+    tile, overlap = pipeline["tile"], pipeline["overlap"]
     if length <= tile:
-        return [0]
-    last = up(length - tile, 8)
-    return [*range(0, last, tile - overlap), last]
+        return min(tile, up(length)), [0]
+    count = -(-(length - overlap) // (tile - overlap))
+    side = min(tile, up(-(-(length + (count - 1) * overlap) // count), pipeline["tile_step"]))
+    last = -(-(length - side) // BLOCK)
+    return side, [BLOCK * (i * last // (count - 1)) for i in range(count)]
 
 
 def window(size: int, overlap: int, first: bool, last: bool) -> np.ndarray:
-    """Blending weight along one side: 1, and a raised cosine over an overlap; flat where the tile ends the image."""
+    """Blending weight along one side: 1, and a raised cosine over `overlap`; flat where the tile ends the image."""
     i = np.arange(size)
     ends = np.full(size, overlap)
     nearest = np.minimum(ends if first else i, ends if last else size - 1 - i)
@@ -111,9 +120,8 @@ def logit(probability: np.ndarray | float) -> np.ndarray:
 def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
     """Tiles at native resolution with one modality for the image, and one view of the whole."""
     h, w = image.pixels.shape[:2]
-    tile, overlap = pipeline["tile"], pipeline["overlap"]
-    rows, columns = (origins(side, tile, overlap) for side in (h, w))
-    height, width = (tile if side > tile else up(side) for side in (h, w))
+    overlap = pipeline["overlap"]
+    (height, rows), (width, columns) = (tiles_along(side, pipeline) for side in (h, w))
     places = [(y, x) for y in rows for x in columns]
     canvas = padded(image.pixels, max(h, rows[-1] + height), max(w, columns[-1] + width))
 

@@ -1,5 +1,7 @@
 import io
 import itertools
+import json
+import pathlib
 
 import cv2
 import numpy as np
@@ -16,6 +18,8 @@ from omni_iml.frequency import FrequencyHead, dct_kernels
 from omni_iml.losses import GATE_MARGIN, coarse_losses, head_losses, mask_loss
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import INPUTS, Serving, example, export_onnx
+
+RELEASE = pathlib.Path(__file__).parents[1] / "release"
 
 
 def scene(side: int = 128, seed: int = 0) -> np.ndarray:
@@ -208,13 +212,36 @@ def test_pixel_figures_by_hand():
     assert metrics.true_positive_rate(np.array([0.9, 0.2, 0.1, 0.3]), np.array([1, 1, 0, 0])) == pytest.approx(0.5)
 
 
-def test_tile_origins_stay_on_the_block_grid_and_reach_the_end():
-    for length in (500, 512, 513, 1000, 1999):
-        places = inference.origins(length, 512, 128)
-        assert all(place % 8 == 0 for place in places)
-        assert places[0] == 0
-        assert places[-1] + 512 >= length or length <= 512
-        assert all(b - a <= 384 for a, b in itertools.pairwise(places))
+def test_tiles_lie_where_the_runner_puts_them():
+    for group in json.loads((RELEASE / "parity" / "tiles.json").read_text()):
+        for case in group["sides"]:
+            expected = (case["side"], case["origins"])
+            assert inference.tiles_along(case["length"], group["pipeline"]) == expected, case["length"]
+
+
+def test_tiles_cover_any_side_on_the_block_grid_and_overlap_as_planned():
+    for tile, step, overlap in ((768, 64, 64), (512, 64, 128), (736, 64, 96), (128, 32, 32)):
+        for length in range(1, 4000):
+            side, places = inference.tiles_along(length, {"tile": tile, "tile_step": step, "overlap": overlap})
+            assert side % 32 == 0 and side <= tile
+            assert places[0] == 0 and all(place % 8 == 0 for place in places)
+            assert places[-1] + side >= length
+            assert all(overlap <= a + side - b < side for a, b in itertools.pairwise(places))
+            assert len(places) == 1 or (len(places) - 1) * (tile - overlap) + overlap < length
+
+
+@pytest.mark.parametrize("size", [(40, 150), (129, 97), (181, 260), (224, 300)])
+def test_the_blend_leaves_no_holes_and_no_seams(size):
+    """A model that answers with its own input gives the image back, whatever the overlaps are."""
+    image = inference.Decoded(scene(300)[: size[0], : size[1]].copy(), np.ones(64, np.int32), False)
+
+    def mirror(pixels: np.ndarray, qtable: np.ndarray, jpeg: bool, override: int = -1) -> dict[str, np.ndarray]:
+        scores = {"score": np.float32(0.5), "gate": np.float32(1), "domain": np.full(4, 0.25)}
+        return scores | {"probability": pixels[..., 0]}
+
+    pipeline = {"tile": 128, "tile_step": 32, "overlap": 32, "view": {"size": 512, "weight": 0.0}, "gate_tiles": 4}
+    found = inference.analyse(mirror, image, pipeline)
+    assert np.abs(found.tiles * 255 - image.pixels[..., 0]).max() < 1e-3
 
 
 def test_exported_graph_agrees_with_pytorch_at_any_batch_and_size(model, tmp_path):

@@ -4,9 +4,9 @@
  *   npm run bench:memory [-- --plot FILE] [--real-up-to 4]
  *
  * Each image meets a runner that has just started, and the figure is the largest resident memory that the inference
- * process has had. Tiles all have one size, so what the network takes does not grow with the image: up to `--real-up-to`
- * megapixels the released model runs, and at every size also a stand-in that answers at once (stand-in/make.py), which
- * shows everything else in a fraction of the time.
+ * process has had. The warm-up has run the largest tile, so what the network takes does not grow with the image: up to
+ * `--real-up-to` megapixels the released model runs, and at every size also a stand-in that answers at once
+ * (stand-in/make.py), which shows everything else in a fraction of the time.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -25,10 +25,14 @@ def round_up(value: int, multiple: int) -> int:
     return math.ceil(value / multiple) * multiple
 
 
-def origins(length: int, tile: int, overlap: int) -> list[int]:
-    """Origins of tiles along one side, the last moved back onto the block grid."""
-    last = round_up(max(0, length - tile), BLOCK)
-    return [*range(0, last, tile - overlap), last]
+def tiles_along(length: int, tile: int, step: int, overlap: int) -> tuple[int, list[int]]:
+    """Side and origins of as few tiles as possible along a side, as small as that allows, evenly on the block grid."""
+    if length <= tile:
+        return min(tile, round_up(length, STRIDE)), [0]
+    count = math.ceil((length - overlap) / (tile - overlap))
+    side = min(tile, round_up(math.ceil((length + (count - 1) * overlap) / count), step))
+    last = round_up(length - side, BLOCK)
+    return side, [i * last // (count - 1) // BLOCK * BLOCK for i in range(count)]
 
 
 def windows(starts: list[int], tile: int, overlap: int) -> list[np.ndarray]:
@@ -80,9 +84,9 @@ class Localiser:
         qtable = np.array(table[0] if jpeg else [1] * 64, np.int32)
         rgb = np.asarray(image.convert("RGB"))
         height, width = rgb.shape[:2]
-        tile, overlap = self.pipeline["tile"], self.pipeline["overlap"]
-        columns, rows = origins(width, tile, overlap), origins(height, tile, overlap)
-        side_x, side_y = min(tile, round_up(width, STRIDE)), min(tile, round_up(height, STRIDE))
+        tile, step, overlap = (self.pipeline[name] for name in ("tile", "tile_step", "overlap"))
+        side_x, columns = tiles_along(width, tile, step, overlap)
+        side_y, rows = tiles_along(height, tile, step, overlap)
         bottom, right = rows[-1] + side_y - height, columns[-1] + side_x - width
         padded = np.pad(rgb, ((0, max(0, bottom)), (0, max(0, right)), (0, 0)), mode="edge")
         places = [(y, x) for y in rows for x in columns]
