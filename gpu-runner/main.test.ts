@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,9 +95,34 @@ describe("what it cannot start with is one line on standard error and exit code 
   });
 });
 
-it("lets a running job end after SIGTERM, takes no other, and leaves no process behind", async () => {
+it("is alive and not ready while the model loads, and ready from then on", async () => {
+  const place = createServer().listen(0, "127.0.0.1");
+  await once(place, "listening");
+  const address = place.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  await new Promise((resolve) => place.close(resolve));
+  const child = start({ PORT: String(port) });
+  const told = ready(child);
+  const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
+  await expect.poll(async () => (await get("/healthz")).status, { timeout: 30_000, interval: 20 }).toBe(200);
+  const before = await get("/readyz");
+  expect([before.status, await before.json()]).toEqual([503, expect.objectContaining({ code: "runner_unavailable" })]);
+  expect(await (await get("/metrics")).text()).toMatch(/^omni_runner_ready 0$/m);
+  await told;
+  expect((await get("/readyz")).status).toBe(200);
+});
+
+it("lets a running job end after SIGTERM, takes no other, sends its spans, and leaves no process behind", async () => {
   await using storage = await LocalStorage.start();
-  const child = start({ LOG_LEVEL: "debug" });
+  const spans: string[] = [];
+  const collector = createHttpServer(async (request, response) => {
+    for await (const chunk of request.setEncoding("utf8")) spans.push(chunk);
+    response.writeHead(200, { "content-type": "application/json" }).end("{}");
+  }).listen(0, "127.0.0.1");
+  await once(collector, "listening");
+  const collecting = collector.address();
+  const collectorPort = typeof collecting === "object" && collecting !== null ? collecting.port : 0;
+  const child = start({ LOG_LEVEL: "debug", OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collectorPort}` });
   const { port, release } = await ready(child);
   const caller = new Caller(port, release, storage);
   const photo = readFileSync(new URL("./image/golden/baseline-420.jpg", import.meta.url));
@@ -111,6 +137,12 @@ it("lets a running job end after SIGTERM, takes no other, and leaves no process 
   const [code] = await once(child, "exit");
   expect(code).toBe(0);
   expect(processes.filter(alive)).toEqual([]);
+  const named = [...spans.join("").matchAll(/"name":"(\w+)"/g)].map(([, name]) => name);
+  expect(named).toEqual(
+    expect.arrayContaining(["analyse", "download", "queued", "decode", "inference", "encode", "upload"]),
+  );
+  collector.closeAllConnections();
+  collector.close();
 });
 
 it("SIGTERM under load: every caller gets the result or the job back, /readyz says no, and the end comes in time", async () => {

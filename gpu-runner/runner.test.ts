@@ -154,6 +154,8 @@ describe("what is refused", () => {
     expect([answer.status, answer.problem?.code]).toEqual([401, "unauthorized"]);
     const unsigned = await fetch(`http://127.0.0.1:${runner.port}/v1/infer`, { method: "POST", body: "{}" });
     expect(unsigned.status).toBe(401);
+    // What is refused at the door is counted as well.
+    expect(await metric('omni_runner_jobs_total{outcome="unauthorized"}')).toBe(2);
   });
 
   it("a request outside the contract, with the field that does not fit", async () => {
@@ -279,6 +281,8 @@ it("answers inference_crashed when the inference process is killed in the middle
   const answer = await killed;
   expect(answer.status).toBe(200);
   expect(answer.problem).toMatchObject({ code: "inference_crashed", retryable: true });
+  const [ready, refusal] = [await caller.get("/readyz"), await metric("omni_runner_ready")];
+  expect([ready.status, ready.headers.get("retry-after"), refusal]).toEqual([503, "2", 0]);
   // At once, without waiting for it to be back.
   const next = await caller.analyse(photo);
   expect(next.result).not.toBeNull();

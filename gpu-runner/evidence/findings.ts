@@ -1,4 +1,6 @@
 /** One analysis's findings while they come in. */
+
+import { degradationWords, evidenceWords } from "../wording/en-checks.ts";
 import {
   type CheckName,
   type Degradation,
@@ -9,7 +11,6 @@ import {
   evidenceCodes,
 } from "./codes.ts";
 import { OutOfTime, ThreadLost } from "./threads.ts";
-import { degradationWords, evidenceWords } from "./words.ts";
 
 /** How a check says what it found. */
 export type State = <Code extends EvidenceCode>(code: Code, details: EvidenceDetails[Code]) => void;

@@ -1,12 +1,12 @@
 /** What an input is too poor for, measured. */
 import type { Finding } from "@omni-iml/shared/analysis";
 import { type JpegStructure, nearestQuality } from "../image/jpeg.ts";
+import { caveatWords } from "../wording/en-checks.ts";
 import { type Caveat, type CaveatCode, type CaveatFacts, undecidable } from "./codes.ts";
 import type { Metadata } from "./metadata/read.ts";
 import { wasResampled } from "./resampling/judge.ts";
 import { factorsOf } from "./resampling/periods.ts";
 import type { Sampling } from "./thread.ts";
-import { caveatWords } from "./words.ts";
 
 /** A shorter side below this leaves few blocks to compare with each other; below the second, none to speak of. */
 const smallSide = 256;

@@ -82,7 +82,10 @@ async function acceptRequest(context: Context, room: InferRoom): Promise<Accepte
 }
 
 export async function infer(context: Context, room: InferRoom): Promise<Response> {
-  const { request, forget } = await acceptRequest(context, room);
+  const { request, forget } = await acceptRequest(context, room).catch((error: unknown) => {
+    room.telemetry.ended(asProblem(error).code);
+    throw error;
+  });
   const giveBack = room.bytes.take(request.bytes, request.account);
   if (giveBack === null) {
     forget();

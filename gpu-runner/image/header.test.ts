@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { readHeader } from "./header.ts";
+import { decodeImage } from "./decode.ts";
+import { readHeader, refuseUnanalysable } from "./header.ts";
 import { libjpegQuality } from "./jpeg.ts";
 
 function bytesOf(name: string): Buffer {
@@ -87,4 +88,85 @@ it("takes a JPEG's last definition of a table, however many there are", () => {
 it("reads no further than the file, though more lies behind it in memory", () => {
   const jpeg = bytesOf("baseline-444.jpg");
   expect(() => readHeader(jpeg.subarray(0, 40))).toThrowError(/cut off/);
+});
+
+describe("300 megapixels are refused by what the header claims", () => {
+  const [width, height] = [20_000, 15_000];
+  const limit = 100_000_000;
+
+  /** A golden file with another claim written into it. */
+  function claiming(name: string, write: (bytes: Buffer) => void): Buffer {
+    const bytes = Buffer.from(bytesOf(name));
+    write(bytes);
+    return bytes;
+  }
+  /** All `ispe` boxes: the size of each item, of the tiles of a grid as well. */
+  function inEveryItem(bytes: Buffer): void {
+    for (let at = bytes.indexOf("ispe"); at >= 0; at = bytes.indexOf("ispe", at + 4)) {
+      bytes.writeUInt32BE(width, at + 8);
+      bytes.writeUInt32BE(height, at + 12);
+    }
+  }
+  /** A directory of width and height, both LONG, least significant byte first. */
+  function tiff(big: boolean): Buffer {
+    const bytes = Buffer.alloc(80);
+    bytes.write("II");
+    bytes.writeUInt16LE(big ? 43 : 42, 2);
+    if (big) {
+      bytes.writeUInt16LE(8, 4);
+      bytes.writeBigUInt64LE(16n, 8);
+      bytes.writeBigUInt64LE(2n, 16);
+    } else {
+      bytes.writeUInt32LE(8, 4);
+      bytes.writeUInt16LE(2, 8);
+    }
+    for (const [i, value] of [width, height].entries()) {
+      const at = big ? 24 + 20 * i : 10 + 12 * i;
+      bytes.writeUInt16LE(256 + i, at);
+      bytes.writeUInt16LE(4, at + 2);
+      bytes.writeUInt8(1, at + 4);
+      bytes.writeUInt32LE(value, at + (big ? 12 : 8));
+    }
+    return bytes;
+  }
+
+  it.each<[string, () => Buffer]>([
+    [
+      "JPEG",
+      () =>
+        claiming("baseline-420.jpg", (bytes) => {
+          const frame = bytes.indexOf(Buffer.from([0xff, 0xc0]));
+          bytes.writeUInt16BE(height, frame + 5);
+          bytes.writeUInt16BE(width, frame + 7);
+        }),
+    ],
+    [
+      "PNG",
+      () =>
+        claiming("rgb.png", (bytes) => {
+          bytes.writeUInt32BE(width, 16);
+          bytes.writeUInt32BE(height, 20);
+        }),
+    ],
+    [
+      "extended WebP",
+      () =>
+        claiming("animated.webp", (bytes) => {
+          expect(bytes.toString("latin1", 12, 16)).toBe("VP8X");
+          bytes.writeUIntLE(width - 1, 24, 3);
+          bytes.writeUIntLE(height - 1, 27, 3);
+        }),
+    ],
+    ["TIFF", () => tiff(false)],
+    ["BigTIFF", () => tiff(true)],
+    ["AVIF", () => claiming("photo.avif", inEveryItem)],
+    ["HEIC", () => claiming("photo.heic", inEveryItem)],
+  ])("%s", async (_, made) => {
+    const bytes = made();
+    const header = readHeader(bytes);
+    expect([header.width, header.height]).toEqual([width, height]);
+    const tooMany = expect.objectContaining({ code: "image_too_many_pixels" });
+    expect(() => refuseUnanalysable(header, limit)).toThrow(tooMany);
+    await expect(decodeImage(bytes, limit)).rejects.toEqual(tooMany);
+  });
 });

@@ -189,6 +189,29 @@ describe("the finding", () => {
     );
   });
 
+  it("does not call clear what the input is too poor for, and calls clear what it is good enough for", async () => {
+    const suspiciousOfNothing = { ...served.manifest.thresholds, tampered: 1.1, clear: 1 };
+    const innocent = { ...served, manifest: { ...served.manifest, thresholds: suspiciousOfNothing } };
+    const photo = await sharp(readFileSync(new URL("../../test/samples/balloon-authentic.jpg", import.meta.url)))
+      .extract({ left: 200, top: 100, width: 320, height: 320 })
+      .png()
+      .toBuffer();
+    const look = async (bytes: Uint8Array) => {
+      const none = { outputs: [], pictures: { report: false, prompt: false } };
+      const job = { bytes, sha256: "0".repeat(64), ...none, options: analysisOptions.parse({ evidence: false }) };
+      const { finding } = await analyse(job, innocent, new AbortController().signal, () => undefined);
+      return [finding.verdict, finding.input_quality[0]?.code];
+    };
+    expect(await look(photo)).toEqual(["no_tampering_detected", "not_jpeg"]);
+    expect(await look(await sharp(photo).resize(100).png().toBuffer())).toEqual(["inconclusive", "too_small"]);
+    expect(await look(await sharp(photo).jpeg({ quality: 20 }).toBuffer())).toEqual([
+      "inconclusive",
+      "extremely_compressed",
+    ]);
+    const enlarged = sharp(photo).extract({ left: 80, top: 80, width: 110, height: 110 }).resize(440, 440);
+    expect(await look(await enlarged.png().toBuffer())).toEqual(["inconclusive", "enlarged"]);
+  });
+
   it("is the same for the same bytes", async () => {
     const [one, other] = [await run("baseline-444.jpg"), await run("baseline-444.jpg")];
     expect({ ...other.finding, timings: null }).toEqual({ ...one.finding, timings: null });

@@ -226,6 +226,29 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
   expect(furthest).toBeLessThanOrEqual(1);
 });
 
+it("has no more than 32 tiles of a strip in hand, whichever is answered first, and the map is the same", async () => {
+  const image = picture(128 * 60, 64, noise);
+  const batcher = new Batcher(new Mirror(), 4);
+  const answer = batcher.run.bind(batcher);
+  const hand = new Set<Promise<unknown>>();
+  let most = 0;
+  batcher.run = async (...tile) => {
+    const result = answer(...tile);
+    hand.add(result);
+    most = Math.max(most, hand.size);
+    // The later a tile was handed over, the earlier it is answered.
+    await new Promise((resolve) => setTimeout(resolve, 40 - hand.size));
+    hand.delete(result);
+    return result;
+  };
+  const watch = { signal: new AbortController().signal, progress: () => undefined };
+  const { map, networkScores } = await localise(image, pipeline, batcher, watch);
+  expect(networkScores.length).toBeGreaterThan(60);
+  expect(most).toBeLessThanOrEqual(32);
+  expect(most).toBeGreaterThan(16);
+  expect(redOf(image).equals(map.data)).toBe(true);
+});
+
 it("stops before the next tile when the job is withdrawn", async () => {
   const controller = new AbortController();
   const session = new Mirror();

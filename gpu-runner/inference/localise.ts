@@ -28,6 +28,8 @@ type Pipeline = ReleaseManifest["pipeline"];
 
 /** From which mean gate the frequency traces are used; the graph itself takes the same half. */
 const gateMiddle = 0.5;
+/** Tiles of a row that are cut out at a time: more than a batch, and a strip of a hundred megapixels has thousands. */
+const tilesAhead = 32;
 
 export async function localise(
   image: DecodedImage,
@@ -43,23 +45,22 @@ export async function localise(
   const networkScores: number[] = [];
   const domain = [0, 0, 0, 0];
   let finished = 0;
+  const run = async (index: number) => {
+    const answered = first.reusable.get(index);
+    const result = answered ?? (await runTile(image, grid, index, first.override, batcher, watch.signal));
+    watch.progress(++finished / tiles);
+    return result;
+  };
   for (let row = 0; row < grid.rows.length; row++) {
-    const results = await Promise.all(
-      grid.columns.map(async (_, column) => {
-        const index = row * grid.columns.length + column;
-        const answered = first.reusable.get(index);
-        const result = answered ?? (await runTile(image, grid, index, first.override, batcher, watch.signal));
-        watch.progress(++finished / tiles);
-        return result;
-      }),
-    );
-    results.forEach((result, column) => {
+    const start = row * grid.columns.length;
+    // Added in their order, whichever is answered first: sums of floats are then the same every time.
+    for await (const [column, result] of inOrder(grid.columns.length, (index) => run(start + index))) {
       blender.add(row, column, result.probability);
       networkScores.push(result.score);
       result.domain.forEach((probability, i) => {
         domain[i] = (domain[i] ?? 0) + probability / tiles;
       });
-    });
+    }
     blender.finishRow(row);
   }
   return {
@@ -68,6 +69,22 @@ export async function localise(
     networkScores,
     domain,
   };
+}
+
+/** Results of `count` works in their order, of which at most `tilesAhead` are begun and not taken yet. */
+async function* inOrder<Result>(count: number, work: (index: number) => Promise<Result>) {
+  const begun: Promise<Result>[] = [];
+  for (let index = 0, next = 0; index < count; index++) {
+    for (; next < Math.min(count, index + tilesAhead); next++) {
+      const result = work(next);
+      // Whoever takes it hears of its failure; where an earlier one has failed, nobody does.
+      result.catch(() => undefined);
+      begun.push(result);
+    }
+    const first = begun.shift();
+    if (first === undefined) throw new Error(`work ${index} was not begun`);
+    yield [index, await first] as const;
+  }
 }
 
 async function runTile(

@@ -55,6 +55,7 @@ export class InferenceProcess {
   readonly #load: LoadCommand;
   readonly #log: Logger;
   readonly #events: InferenceEvents;
+  readonly #program: URL;
   #child: ChildProcess | null = null;
   #ready = false;
   #stopping = false;
@@ -69,10 +70,16 @@ export class InferenceProcess {
   readonly #dropTimers = new Map<number, NodeJS.Timeout>();
   #firstReady: { resolve: () => void; reject: (reason: Error) => void } | null = null;
 
-  constructor(load: Omit<LoadCommand, "type">, log: Logger, events: InferenceEvents) {
+  constructor(
+    load: Omit<LoadCommand, "type">,
+    log: Logger,
+    events: InferenceEvents,
+    program = new URL("./child.ts", import.meta.url),
+  ) {
     this.#load = { type: "load", ...load };
     this.#log = log;
     this.#events = events;
+    this.#program = program;
     this.#waiting = new JobQueue({ jobs: load.imageThreads, pixels: handShare * load.maxPixels });
   }
 
@@ -177,7 +184,7 @@ export class InferenceProcess {
 
   #spawn(): void {
     if (this.#stopping) return;
-    const child = fork(new URL("./child.ts", import.meta.url), {
+    const child = fork(this.#program, {
       serialization: "advanced",
       // Native libraries print what they like; it goes to stderr and leaves the log on stdout readable by machines.
       stdio: ["ignore", 2, 2, "ipc"],

@@ -1,8 +1,9 @@
-/** What becomes of a job whose reports cannot all be made. Their pictures are no pictures: HTML carries them along, PDF refuses. */
+/** What becomes of a job before and after its analysis, whatever that is. */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { newId } from "@omni-iml/shared/ids";
 import { inferRequest } from "@omni-iml/shared/inference";
+import { Problem } from "@omni-iml/shared/problems";
 import sharp from "sharp";
 import { expect, it } from "vitest";
 import { loadRelease } from "../release.ts";
@@ -11,19 +12,15 @@ import { Telemetry } from "../telemetry/metrics.ts";
 import { pixelFinding } from "../testing/finding.ts";
 import { LocalStorage } from "../testing/storage.ts";
 import { Admission } from "./admission.ts";
-import { runJob } from "./job.ts";
+import { type JobRoom, runJob } from "./job.ts";
 
-it("a report that cannot be laid out is missing with its reason, and the rest is delivered", async () => {
-  await using storage = await LocalStorage.start();
-  const { manifest } = await loadRelease(fileURLToPath(new URL("../../model/release", import.meta.url)));
-  const photo = Buffer.from(
-    await sharp({ create: { width: 64, height: 64, channels: 3, background: "#888" } })
-      .png()
-      .toBuffer(),
-  );
-  storage.objects.set("/input", photo);
-  const outputs = ["report", "report_html", "report_pdf"] as const;
-  const request = inferRequest.parse({
+const { manifest } = await loadRelease(fileURLToPath(new URL("../../model/release", import.meta.url)));
+const photo = await sharp({ create: { width: 64, height: 64, channels: 3, background: "#888" } })
+  .png()
+  .toBuffer();
+
+function requestOf(storage: LocalStorage, outputs: readonly string[], deadline = Date.now() + 60_000) {
+  return inferRequest.parse({
     job_id: newId("analysis"),
     attempt: 1,
     release: manifest.release,
@@ -32,11 +29,14 @@ it("a report that cannot be laid out is missing with its reason, and the rest is
     bytes: photo.length,
     outputs: Object.fromEntries(outputs.map((name) => [name, storage.url(`/${name}`)])),
     options: {},
-    deadline: Date.now() + 60_000,
+    deadline,
   });
+}
+
+/** Its pictures are no pictures: HTML carries them along, PDF refuses. */
+function roomWith(reports: ReportMaker, changes: Partial<JobRoom["inference"]> = {}) {
   const none = new Uint8Array(3);
-  const reports = new ReportMaker();
-  const room = {
+  return {
     manifest,
     provider: "cpu" as const,
     inference: {
@@ -50,6 +50,7 @@ it("a report that cannot be laid out is missing with its reason, and the rest is
         pictures: { report: { image: none, overlay: none, crops: [] }, prompt: null },
         queuedFor: 0,
       }),
+      ...changes,
     },
     languageModel: null,
     reports,
@@ -57,9 +58,17 @@ it("a report that cannot be laid out is missing with its reason, and the rest is
     maxPixels: 1e6,
     telemetry: new Telemetry(),
   };
-  const watch = { signal: new AbortController().signal, onStage: () => undefined, onAdmitted: () => undefined };
+}
+
+const watch = { signal: new AbortController().signal, onStage: () => undefined, onAdmitted: () => undefined };
+
+it("a report that cannot be laid out is missing with its reason, and the rest is delivered", async () => {
+  await using storage = await LocalStorage.start();
+  storage.objects.set("/input", photo);
+  const reports = new ReportMaker();
   try {
-    const { finding, files } = await runJob(request, room, watch);
+    const request = requestOf(storage, ["report", "report_html", "report_pdf"]);
+    const { finding, files } = await runJob(request, roomWith(reports), watch);
     expect(Object.keys(files).sort()).toEqual(["report", "report_html"]);
     expect(storage.objects.get("/report_html")?.toString()).toContain("<h1>Image analysis report</h1>");
     expect(finding.verdict).toBe(pixelFinding.verdict);
@@ -70,3 +79,29 @@ it("a report that cannot be laid out is missing with its reason, and the rest is
     await reports.stop();
   }
 }, 60_000);
+
+it("what would not be done before its deadline is refused at once, with the time until it could be", async () => {
+  await using storage = await LocalStorage.start();
+  storage.objects.set("/input", photo);
+  const analyse = () => Promise.reject(new Error("it was analysed"));
+  // A megapixel a second before anything was measured: forty seconds of work are before it.
+  const room = roomWith(new ReportMaker(), { pixelsBefore: () => 40e6, analyse });
+  const late = runJob(requestOf(storage, [], Date.now() + 20_000), room, watch);
+  await expect(late).rejects.toMatchObject({ code: "runner_busy", retryAfter: 25 });
+  expect(room.admission.pixels).toBe(0);
+  await expect(runJob(requestOf(storage, []), room, watch)).rejects.toThrow("it was analysed");
+});
+
+it("a full runner fetches nothing, and neither does one that knows the file to be poison", async () => {
+  // The input is not there: whoever asks for it gets another problem.
+  await using storage = await LocalStorage.start();
+  const full = roomWith(new ReportMaker());
+  full.admission.take(1e6);
+  await expect(runJob(requestOf(storage, []), full, watch)).rejects.toMatchObject({ code: "runner_busy" });
+  const poison = new Problem("image_crashes_analysis", "It was tried twice.");
+  const refuseCondemned = () => {
+    throw poison;
+  };
+  const knowing = roomWith(new ReportMaker(), { refuseCondemned });
+  await expect(runJob(requestOf(storage, []), knowing, watch)).rejects.toBe(poison);
+});

@@ -18,7 +18,7 @@ export class Telemetry {
   readonly registry = new Registry();
   readonly #jobs = new Counter({
     name: "omni_runner_jobs_total",
-    help: "Jobs by how they ended: succeeded, withdrawn, or the problem's code.",
+    help: "Jobs by how they ended, at the door or later: succeeded, withdrawn, or the problem's code.",
     labelNames: ["outcome"],
     registers: [this.registry],
   });

@@ -1,5 +1,6 @@
 /**
- * What a language has to say, so that another language is another file beside en.ts.
+ * What a language has to say, so that another language is another file beside en.ts (and, for what the checks besides the
+ * network find, beside en-checks.ts).
  *
  * Every function gets fields of the finding and nothing else: a sentence without a field behind it cannot be written.
  */

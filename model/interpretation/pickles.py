@@ -5,7 +5,8 @@
 A pickle is a program, and `pickle.load` runs whatever calls it names. This reader is a machine of its own that knows
 only the opcodes that build plain values (None, bool, int, float, str, bytes, list, tuple, dict, set). GLOBAL, REDUCE,
 BUILD, INST, OBJ, NEWOBJ, EXT and PERSID are not implemented, so there is nothing to import or to call; `pickletools`
-only splits the bytes into opcodes. Memory is bounded: by the file's size, and by limits on depth and copies.
+only splits the bytes into opcodes. Memory is bounded: by the file's size, and by limits on depth and copies; so is what
+a key costs to be hashed, which Python does by recursion in C.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Callable
 LARGEST = 4 << 30  # bytes of a file
 DEEPEST = 200  # levels of nesting
 MOST = 200_000_000  # values
+MOST_IN_KEY = 1000  # values of one key of a dict, or of one element of a set
 
 
 class UnsafePickleError(ValueError):
@@ -104,6 +106,10 @@ class _Machine:
         return value
 
     def hashed(self, make: Callable, values: list) -> object:
+        """`make` of values that it hashes. A nested tuple's hash visits every copy of every part, whoever made it."""
+        for value in values:
+            if isinstance(value, tuple | frozenset):
+                _bounded(value, MOST_IN_KEY)
         try:
             return make(values)
         except TypeError as error:
@@ -112,7 +118,7 @@ class _Machine:
     def paired(self, target: dict, values: list) -> dict:
         if len(values) % 2:
             raise UnsafePickleError("a key without a value")
-        self.hashed(lambda pairs: target.update(pairs), list(zip(values[::2], values[1::2], strict=True)))
+        self.hashed(lambda keys: target.update(zip(keys, values[1::2], strict=True)), values[::2])
         return target
 
     def append(self) -> None:
@@ -186,19 +192,19 @@ def load(path: pathlib.Path) -> object:
     return loads(path.read_bytes())
 
 
-def _bounded(value: object) -> None:
-    """Raises UnsafePickleError where the value, written out, would be endless or enormous.
+def _bounded(value: object, most: int = 0) -> None:
+    """Raises UnsafePickleError where the value, written out, would be endless, or more than `most` values (or MOST).
 
     A memo lets a few bytes name the same list many times over ("billion laughs") or a list hold itself.
     """
-    waiting, seen = [(value, 0)], 0
+    waiting, seen, most = [(value, 0)], 0, most or MOST
     while waiting:
         one, depth = waiting.pop()
         seen += 1
         if depth > DEEPEST:
             raise UnsafePickleError(f"nested deeper than {DEEPEST} levels, or holding itself")
-        if seen > MOST:
-            raise UnsafePickleError(f"more than {MOST} values when written out")
+        if seen > most:
+            raise UnsafePickleError(f"more than {most} values when written out")
         if isinstance(one, dict):
             waiting += [(part, depth + 1) for pair in one.items() for part in pair]
         elif isinstance(one, list | tuple | set | frozenset):

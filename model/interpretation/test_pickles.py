@@ -115,6 +115,18 @@ def test_refuses_a_billion_laughs(monkeypatch):
         loads(data)
 
 
+@pytest.mark.parametrize("use", [b"Ns.", b"\x90."])
+def test_refuses_keys_that_no_hash_would_survive(use):
+    holder = {b"Ns.": b"}", b"\x90.": b"\x8f("}[use]
+    # The interpreter itself would run out of C's stack over the first, and would not end within hours over the second.
+    deep = b"N" + b"\x85" * 1_000_000
+    with pytest.raises(UnsafePickleError, match="nested deeper"):
+        loads(b"\x80\x04" + holder + deep + use)
+    laughs = b"N" + b"22\x87" * 40
+    with pytest.raises(UnsafePickleError, match="values when written out"):
+        loads(b"\x80\x04" + holder + laughs + use)
+
+
 def test_knows_every_opcode_by_name():
     from interpretation import pickles
 

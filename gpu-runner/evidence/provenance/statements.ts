@@ -1,7 +1,7 @@
 /** Content Credentials in statements. */
 import type { ImageFormat } from "../../image/format.ts";
+import { actionInWords } from "../../wording/en-checks.ts";
 import type { State } from "../findings.ts";
-import { actionInWords } from "../words.ts";
 import type { Credentials } from "./credentials.ts";
 
 export const mediaTypes: Readonly<Record<ImageFormat, string>> = {

@@ -1,6 +1,13 @@
-/** All that checks say, in English. Another language is another file of the same shape. */
+/** All that checks say, in English. Another language is another file of the same shape, beside its counterpart of en.ts. */
+import type {
+  CaveatCode,
+  CaveatFacts,
+  CheckName,
+  Degradation,
+  EvidenceCode,
+  EvidenceDetails,
+} from "../evidence/codes.ts";
 import { formatName } from "../image/format.ts";
-import type { CaveatCode, CaveatFacts, CheckName, Degradation, EvidenceCode, EvidenceDetails } from "./codes.ts";
 
 export interface Statement {
   /** What was found. */
