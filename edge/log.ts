@@ -11,6 +11,11 @@ export function describeError(error: unknown): string {
   return parts.join(" <- ").replaceAll(/(https?:\/\/[^\s?"']+)\?[^\s"']+/g, "$1?…");
 }
 
+/** The path of a request without the token that opens a shared analysis: it is a credential as a signature is. */
+export function loggedPath(path: string): string {
+  return path.replace(/^(\/v1\/shared\/)[^/]+/, "$1…");
+}
+
 export function log(level: Level, message: string, fields: Record<string, unknown> = {}): void {
   const entry: Record<string, unknown> = { level, message };
   for (const [name, value] of Object.entries(fields)) {

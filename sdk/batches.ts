@@ -1,12 +1,12 @@
 /** `client.batches`: up to a thousand images in one request. */
 import { readResource } from "./answer.ts";
-import { pause } from "./backoff.ts";
+import { parseRetryAfter, pause } from "./backoff.ts";
 import { WaitTimeoutError } from "./errors.ts";
 import { Page } from "./page.ts";
 import type { Batch, BatchItem, BatchItemPage, NewBatch } from "./resources.ts";
 import type { CallOptions, Transport, WriteOptions } from "./transport.ts";
 
-/** Seconds between two looks at a batch. */
+/** Seconds between two looks at a batch, where the service does not say. */
 const poll = 2;
 
 export class Batches {
@@ -62,12 +62,14 @@ export class Batches {
     const { timeout = 3600, signal, progress } = options;
     const deadline = performance.now() + 1000 * timeout;
     for (;;) {
-      const current = await this.retrieve(id, { signal });
+      const response = await this.#transport.send({ method: "GET", path: pathOf(id), signal });
+      const current = await batchOf(response);
       progress?.(current);
       if (current.status === "ended") return current;
       const left = (deadline - performance.now()) / 1000;
       if (left <= 0) throw new WaitTimeoutError(id, timeout);
-      await pause(Math.min(poll, left), signal);
+      const asked = parseRetryAfter(response.headers.get("retry-after"));
+      await pause(Math.min(asked ?? poll, left), signal);
     }
   }
 }

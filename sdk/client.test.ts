@@ -404,10 +404,14 @@ describe("batches and webhook endpoints", () => {
     const batch = { object: "batch", id: "ba_1", status: "running" };
     answers = [json(202, batch)];
     await batches.create({ items: [{ image_url: "https://example.com/1.jpg" }] });
-    answers = [json(200, batch), json(200, { ...batch, status: "ended" })];
+    answers = [json(200, batch, { "retry-after": "1" }), json(200, { ...batch, status: "ended" })];
     const looks: string[] = [];
+    const before = performance.now();
     await batches.wait("ba_1", { progress: ({ status }) => looks.push(status) });
     expect(looks).toEqual(["running", "ended"]);
+    // As the service asked, and no longer.
+    expect((performance.now() - before) / 1000).toBeGreaterThan(0.99);
+    expect((performance.now() - before) / 1000).toBeLessThan(1.9);
     answers = [json(200, batch)];
     await batches.cancel("ba_1");
     answers = [json(200, { object: "list", data: [], next_cursor: null })];

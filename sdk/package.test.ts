@@ -1,5 +1,5 @@
 /** The package as it is published: built, packed, installed from the tarball, its types checked and its code run. */
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { analysisExample } from "@omni-iml/shared/examples";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chromiumPath, launch } from "../test/playground/browser.ts";
 import { build } from "./build/build.ts";
 
 const run = promisify(execFile);
@@ -31,6 +32,27 @@ export async function main(baseUrl: string): Promise<string> {
 }
 `;
 
+/** The same in every runtime: JSON and forms, a stream, a refusal, a signal, and a message's signature (docs/webhooks.md). */
+const everywhere = `
+export async function everywhere({ isProblem, OmniIml, unwrapWebhook }, baseUrl) {
+  const { analyses } = new OmniIml({ apiKey: "omni_test", baseUrl });
+  const made = await analyses.create({ image: new Blob(["image"]), filename: "photo.jpg", wait: 0 });
+  const events = [];
+  for await (const { event } of analyses.stream(made.id)) events.push(event);
+  const refused = await analyses.retrieve("an_1").catch((error) => error);
+  const stopped = await analyses.retrieve("an_silent", { signal: AbortSignal.timeout(100) }).catch(({ name }) => name);
+  const body = '{"type":"webhook.test","timestamp":"2026-11-24T09:30:00.000Z","data":{"endpoint":"wh_01kaw4v3r8h7t2m9c5x1q6zd0e"}}';
+  const headers = new Headers({
+    "webhook-id": "ev_01kaw4v3r8h7t2m9c5x1q6zd0e",
+    "webhook-timestamp": "1795512600",
+    "webhook-signature": "v1,6lLLr+plJCCs0VRCSofiPoYQupjHLjc1eqFBpMPErNU=",
+  });
+  const { type } = await unwrapWebhook(body, headers, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", 1795512600_000);
+  return [made.verdict, events.join("+"), isProblem(refused, "gone"), stopped, type].join(" ");
+}
+`;
+const answered = "tampered stage+end true TimeoutError webhook.test";
+
 let folder: string;
 let dist: string;
 let server: Server;
@@ -39,12 +61,20 @@ let baseUrl: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "omni-iml-sdk-"));
   dist = join(folder, "dist");
-  server = createServer((request, response) => {
-    const isPost = request.method === "POST";
+  server = createServer(async (request, response) => {
+    const path = request.url ?? "";
     const gone = { type: "", title: "", status: 410, code: "gone", detail: "", remedy: "", retryable: false };
-    request.resume().on("end", () => {
-      response.writeHead(isPost ? 201 : 410).end(JSON.stringify(isPost ? analysisExample : gone));
-    });
+    for await (const _ of request);
+    if (request.method === "POST") response.writeHead(201).end(JSON.stringify(analysisExample));
+    else if (path === "/page") response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html>");
+    else if (path.endsWith(".js")) {
+      const file = path === "/everywhere.js" ? join(folder, "project", path) : join(dist, path);
+      response.writeHead(200, { "content-type": "text/javascript" }).end(await readFile(file));
+    } else if (path.endsWith("/events")) {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write('event: stage\ndata: {"stage":"inference","progress":0.5,"attempt":1,"at":"now"}\n\n');
+      response.end(`event: end\ndata: ${JSON.stringify(analysisExample)}\n\n`);
+    } else if (!path.endsWith("/an_silent")) response.writeHead(410).end(JSON.stringify(gone));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -57,6 +87,11 @@ beforeAll(async () => {
   await mkdir(project);
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await writeFile(join(project, "consumer.ts"), consumer);
+  await writeFile(join(project, "everywhere.js"), everywhere);
+  const calls = `import * as sdk from "./node_modules/@omni-iml/sdk/index.js";
+import { everywhere } from "./everywhere.js";
+console.log(await everywhere(sdk, "${baseUrl}"));`;
+  await writeFile(join(project, "main.js"), calls);
   await run("npm", ["install", "--offline", "--no-audit", "--no-fund", join(folder, tarball ?? "")], { cwd: project });
 });
 afterAll(async () => {
@@ -99,6 +134,36 @@ it("type-checks in another project, with a browser's types and with a worker's, 
   const script = `import("./consumer.js").then(async ({ main }) => console.log(await main("${baseUrl}")))`;
   const { stdout } = await run(process.execPath, ["-e", script], { cwd });
   expect(stdout.trim()).toBe("tampered 96 string gone function function");
+});
+
+describe("runs", () => {
+  const here = (program: string) => spawnSync(program, ["--version"]).status === 0;
+
+  const runtimes = [
+    ["Node", process.execPath, []],
+    ["Bun", "bun", ["run"]],
+    ["Deno", "deno", ["run", "--allow-net", "--no-lock"]],
+  ] as const;
+
+  for (const [name, program, args] of runtimes) {
+    it.skipIf(!here(program))(`in ${name}`, async () => {
+      const { stdout } = await run(program, [...args, "main.js"], { cwd: join(folder, "project") });
+      expect(stdout.trim()).toBe(answered);
+    });
+  }
+
+  it.skipIf(chromiumPath === undefined)("in a browser", async () => {
+    const browser = await launch();
+    try {
+      const page = await browser.newPage();
+      await page.goto(`${baseUrl}/page`);
+      const calls = `Promise.all([import("/index.js"), import("/everywhere.js")])
+        .then(([sdk, { everywhere }]) => everywhere(sdk, location.origin))`;
+      expect(await page.evaluate(calls)).toBe(answered);
+    } finally {
+      await browser.close();
+    }
+  });
 });
 
 it("brings the command", async () => {

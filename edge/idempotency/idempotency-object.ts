@@ -14,8 +14,8 @@ export type Turn =
   /** Create it under `id`. `again`: somebody may have done so already. */
   | { kind: "lead"; id: string; again: boolean }
   | { kind: "replay"; id: string }
-  /** The key stands for another payload. */
-  | { kind: "conflict" };
+  /** The key stands for another payload; `id` is what came of that, where something has already. */
+  | { kind: "conflict"; id: string | null };
 
 type Row = { payload: string; id: string; done: number; lease_until: number; expires_at: number };
 
@@ -43,7 +43,7 @@ export class IdempotencyObject extends DurableObject<Environment> {
         void this.ctx.storage.setAlarm(now + lifetime);
         return { kind: "lead", id, again: false };
       }
-      if (row.payload !== payload) return { kind: "conflict" };
+      if (row.payload !== payload) return { kind: "conflict", id: row.done === 1 ? row.id : null };
       if (row.done === 1) return { kind: "replay", id: row.id };
       if (row.lease_until <= now) {
         this.ctx.storage.sql.exec("UPDATE key SET lease_until = ?", now + lease);

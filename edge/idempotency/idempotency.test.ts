@@ -1,5 +1,6 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { createdApiKey } from "@omni-iml/shared/accounts";
 import { describe, expect, it } from "vitest";
 import { sha256Hex } from "../storage/digest.ts";
 import {
@@ -164,5 +165,136 @@ describe("Idempotency-Key", () => {
     const second = await cancel();
     expect(second.headers.get("idempotency-replayed")).toBe("true");
     expect(await resource(second)).toMatchObject({ id, status: "canceled" });
+  });
+});
+
+describe("at every POST of the API", () => {
+  interface Sent {
+    path: string;
+    body?: object;
+    /** What the key does not stand for; none where a request says nothing but its address. */
+    other?: { path?: string; body?: object };
+  }
+
+  const address = async () => (await outside({ body: newImage() })).url;
+  const made = async (account: TestAccount, path: string, body: object) =>
+    (await (await postJson(account, path, body)).json<{ id: string }>()).id;
+  const analysed = async (account: TestAccount) => (await resource(send(account, newImage()))).id;
+  const endpoint = async (account: TestAccount) =>
+    made(account, "/v1/webhook-endpoints", { url: (await outside({ status: 200 })).url });
+
+  const cases: Record<string, (account: TestAccount) => Promise<Sent>> = {
+    "/v1/analyses": async () => ({
+      path: "/v1/analyses",
+      body: { image_url: await address() },
+      other: { body: { image_url: await address() } },
+    }),
+    "/v1/analyses/{id}/cancel": async (account) => ({ path: `/v1/analyses/${await analysed(account)}/cancel` }),
+    "/v1/analyses/{id}/feedback": async (account) => ({
+      path: `/v1/analyses/${await analysed(account)}/feedback`,
+      body: { finding: "right" },
+      other: { body: { finding: "missed" } },
+    }),
+    "/v1/analyses/{id}/share": async (account) => ({ path: `/v1/analyses/${await analysed(account)}/share` }),
+    "/v1/uploads": async () => ({
+      path: "/v1/uploads",
+      body: { bytes: 1, content_type: "image/png" },
+      other: { body: { bytes: 2, content_type: "image/png" } },
+    }),
+    "/v1/batches": async () => ({
+      path: "/v1/batches",
+      body: { items: [{ image_url: await address() }] },
+      other: { body: { items: [{ image_url: await address() }] } },
+    }),
+    "/v1/batches/{id}/cancel": async (account) => ({
+      path: `/v1/batches/${await made(account, "/v1/batches", { items: [{ image_url: await address() }] })}/cancel`,
+    }),
+    "/v1/webhook-endpoints": async () => ({
+      path: "/v1/webhook-endpoints",
+      body: { url: "https://example.com/" },
+      other: { body: { url: "https://example.com/", description: "another" } },
+    }),
+    "/v1/webhook-endpoints/{id}/rotate-secret": async (account) => ({
+      path: `/v1/webhook-endpoints/${await endpoint(account)}/rotate-secret`,
+      body: { expire_old_in_s: 60 },
+      other: { body: { expire_old_in_s: 61 } },
+    }),
+    "/v1/webhook-endpoints/{id}/test": async (account) => ({
+      path: `/v1/webhook-endpoints/${await endpoint(account)}/test`,
+    }),
+    "/v1/webhook-endpoints/{id}/dead-letters/replay": async (account) => ({
+      path: `/v1/webhook-endpoints/${await endpoint(account)}/dead-letters/replay`,
+    }),
+    "/v1/webhook-endpoints/{id}/deliveries/{delivery}/redeliver": async (account) => {
+      const path = `/v1/webhook-endpoints/${await endpoint(account)}`;
+      return { path: `${path}/deliveries/${await made(account, `${path}/test`, {})}/redeliver` };
+    },
+    "/v1/api-keys": async () => ({
+      path: "/v1/api-keys",
+      body: { name: "one" },
+      other: { body: { name: "another" } },
+    }),
+    "/v1/api-keys/{id}/roll": async (account) => {
+      const { id } = createdApiKey.parse(await (await postJson(account, "/v1/api-keys", { name: "old" })).json());
+      return { path: `/v1/api-keys/${id}/roll`, body: {}, other: { body: { expire_old_in_s: 60 } } };
+    },
+    "/v1/accounts": async () => ({
+      path: "/v1/accounts",
+      body: { name: "one" },
+      other: { body: { name: "another" } },
+    }),
+    "/v1/index/rebuild": async () => ({
+      path: "/v1/index/rebuild?limit=1",
+      other: { path: "/v1/index/rebuild?limit=2" },
+    }),
+  };
+  /** Whoever asks for a session has no account yet that a key could belong to; a browser that has one keeps it. */
+  const without = ["/v1/playground/session"];
+
+  it("there is a case, and for nothing else", async () => {
+    const { paths } = await (await request(null, "/openapi.json")).json<{ paths: Record<string, object> }>();
+    const posts = Object.entries(paths).flatMap(([path, item]) => ("post" in item ? [path] : []));
+    expect([...Object.keys(cases), ...without].sort()).toEqual(posts.sort());
+  });
+
+  it.each(Object.entries(cases))("%s", async (_, prepare) => {
+    const account = await newAccount({ scopes: "read write admin", operator: true });
+    const { path, body, other } = await prepare(account);
+    const ask = (to: string, sent: object | undefined) => {
+      const headers = { "idempotency-key": "k", ...(sent === undefined ? {} : { "content-type": "application/json" }) };
+      return request(account, to, { method: "POST", headers, ...(sent && { body: JSON.stringify(sent) }) });
+    };
+    const first = await ask(path, body);
+    expect(first.ok, await first.clone().text()).toBe(true);
+    expect(first.headers.get("idempotency-replayed")).toBeNull();
+    const again = await ask(path, body);
+    expect([again.status, again.headers.get("idempotency-replayed")]).toEqual([first.status, "true"]);
+    const id = async (answer: Response) => (await answer.json<{ id?: string }>()).id;
+    expect(await id(again)).toBe(await id(first));
+    if (other) await expectProblem(ask(other.path ?? path, other.body ?? body), "idempotency_key_reused");
+  });
+
+  it.each([
+    ["/v1/uploads", { bytes: 1, content_type: "image/png" }, { bytes: 2, content_type: "image/png" }],
+    ["/v1/webhook-endpoints", { url: "https://example.com/a" }, { url: "https://example.com/b" }],
+    ["/v1/batches", { items: [{ image_url: "https://1.test/" }] }, { items: [{ image_url: "https://2.test/" }] }],
+  ])("what %s has made frees its key when it is deleted, for any payload", async (path, body, other) => {
+    const account = await newAccount();
+    const create = async (sent: object) => {
+      const answer = await postJson(account, path, sent, { "idempotency-key": "k" });
+      expect([answer.ok, answer.headers.get("idempotency-replayed")]).toEqual([true, null]);
+      return (await answer.json<{ id: string }>()).id;
+    };
+    const remove = async (id: string) =>
+      expect((await request(account, `${path}/${id}`, { method: "DELETE" })).status).toBe(204);
+    const ids: string[] = [];
+    for (const sent of [body, body, other]) {
+      const id = await create(sent);
+      await remove(id);
+      ids.push(id);
+    }
+    expect(new Set(ids).size).toBe(3);
+    await create(body);
+    await expectProblem(postJson(account, path, other, { "idempotency-key": "k" }), "idempotency_key_reused");
   });
 });

@@ -34,13 +34,15 @@ export interface Creation {
 /**
  * Runs `create` with a new id; where this request only repeats an earlier one, answers that one's id and `null` instead.
  * `payload`: the hash of all that makes this request what it is. If `create` throws a Problem, nothing must have been
- * created: the key is free again then.
+ * created: the key is free again then. `remains`, for what does not free its key by itself when it is deleted: whether
+ * what an earlier request has created is still there.
  */
 export async function once<Created>(
   context: Context<App>,
   payload: string,
   newId: () => string,
   create: (id: string, creation: Creation) => Promise<Created>,
+  remains: (id: string) => Promise<boolean> = async () => true,
 ): Promise<{ id: string; created: Created | null }> {
   const header = idempotencyHeader.safeParse({ "idempotency-key": context.req.header("idempotency-key") });
   if (!header.success) {
@@ -54,7 +56,12 @@ export async function once<Created>(
   const { method, path } = context.req;
   const key = await sha256Hex(JSON.stringify([context.get("caller").account, method, path, sent]));
   const object = context.env.IDEMPOTENCY.getByName(key);
-  const turn = await object.begin(payload, newId());
+  let turn = await object.begin(payload, newId());
+  while (turn.kind !== "lead" && turn.id !== null && !(await remains(turn.id))) {
+    // By its id, so that of several who find it gone one leads and the others follow.
+    await object.free(turn.id);
+    turn = await object.begin(payload, newId());
+  }
   if (turn.kind === "conflict") {
     const detail = "The key was sent with another payload before, and still belongs to it.";
     throw new Problem("idempotency_key_reused", detail);

@@ -3,7 +3,7 @@ import { Problem } from "@omni-iml/shared/problems";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import type { ZodError } from "zod";
-import { log } from "../log.ts";
+import { log, loggedPath } from "../log.ts";
 import type { App } from "./app-types.ts";
 
 /** A Problem for one field, named by its path, that is not as it must be. */
@@ -61,6 +61,6 @@ export function renderError(error: Error, context: Context<App>): Response {
   if (error instanceof HTTPException && error.status < 500) {
     return problemResponse(context, new Problem("invalid_request", error.message, { cause: error }));
   }
-  log("error", "unexpected error", { request: context.get("requestId"), path: context.req.path, error });
+  log("error", "unexpected error", { request: context.get("requestId"), path: loggedPath(context.req.path), error });
   return problemResponse(context, new Problem("internal_error", "The request could not be handled.", { cause: error }));
 }

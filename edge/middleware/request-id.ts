@@ -5,8 +5,8 @@
 import { newId } from "@omni-iml/shared/ids";
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { routePath } from "hono/route";
-import { log } from "../log.ts";
+import { matchedRoutes } from "hono/route";
+import { log, loggedPath } from "../log.ts";
 import { count, handOnSoon, observe } from "../telemetry/metrics.ts";
 import { childSpan, traceId } from "../trace.ts";
 import type { App } from "./app-types.ts";
@@ -39,9 +39,8 @@ function bytesIn(request: Request): number {
 function report(context: Context<App>, started: number, bytes: number): void {
   const { req, res, env, executionCtx } = context;
   const milliseconds = Date.now() - started;
-  const matched = routePath(context, -1);
-  // Only middleware has matched: an address that is none.
-  const route = matched.endsWith("*") ? "none" : matched;
+  // Where only middleware has matched, the address is none.
+  const route = matchedRoutes(context).findLast(({ path }) => !path.endsWith("*"))?.path ?? "none";
   const caller = context.get("caller");
   const code = context.get("code") ?? null;
   const received = bytesIn(req.raw);
@@ -51,7 +50,7 @@ function report(context: Context<App>, started: number, bytes: number): void {
     account: caller?.account ?? null,
     key: caller?.key ?? null,
     method: req.method,
-    path: req.path,
+    path: loggedPath(req.path),
     route,
     status: res.status,
     code,

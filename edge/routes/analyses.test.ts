@@ -60,6 +60,7 @@ describe("POST /v1/analyses", () => {
     const response = await send(account, newImage(), { prefer: "respond-async" });
     expect(response.status).toBe(202);
     expect(response.headers.get("preference-applied")).toBe("respond-async");
+    expect(response.headers.get("retry-after")).toBe("1");
     const { id } = await resource(response);
     expect(await ended(account, id)).toMatchObject({ status: "succeeded" });
   });
@@ -73,6 +74,27 @@ describe("POST /v1/analyses", () => {
     const { id } = await resource(response);
     await runner.open();
     expect(await ended(account, id)).toMatchObject({ status: "succeeded" });
+  });
+
+  it("says when to ask again as long as it has not ended, sooner where somebody waits for it", async () => {
+    const account = await newAccount();
+    for (const [priority, seconds] of [
+      ["interactive", "1"],
+      ["batch", "5"],
+    ]) {
+      const image = newImage();
+      const runner = await runnerFor(image, { kind: "hold" });
+      const fields = { options: JSON.stringify({ priority }) };
+      const { id } = await resource(send(account, image, { prefer: "respond-async", fields }));
+      const read = (prefer: string) => request(account, `/v1/analyses/${id}`, { headers: { prefer } });
+      expect((await read("wait=0")).headers.get("retry-after")).toBe(seconds);
+      // The wait of this one is over before the end, too.
+      expect((await read("wait=1")).headers.get("retry-after")).toBe(seconds);
+      await runner.open();
+      const last = await read("wait=30");
+      expect(last.headers.get("retry-after")).toBeNull();
+      expect(await resource(last)).toMatchObject({ status: "succeeded" });
+    }
   });
 
   it("answers 201 with the runner's problem where the image itself is at fault", async () => {

@@ -31,6 +31,7 @@ import { checkWebhookAddress } from "../webhooks/address.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
 import { hashOf, json, nextLink, noQuery } from "./json.ts";
+import { acceptedHeaders, pollingHeaders, retryAfter } from "./polling.ts";
 import { declaredLength, memoryFor, payloadHash, readSubmission } from "./submission.ts";
 
 const prefer = z.object({
@@ -40,6 +41,8 @@ const prefer = z.object({
     .meta({ description: "`wait=N` holds the answer until the analysis has ended, N up to 60 seconds." }),
 });
 const resource = json(analysis);
+
+const location = acceptedHeaders.pick({ location: true });
 
 const imageBytes = z.string().meta({ format: "binary" });
 
@@ -84,8 +87,8 @@ const submission = {
     },
   },
   responses: {
-    201: { description: "The analysis has ended; `status` says how.", content: resource },
-    202: { description: "Accepted; read it at `Location`.", content: resource },
+    201: { description: "The analysis has ended; `status` says how.", headers: location, content: resource },
+    202: { description: "Accepted; read it at `Location`.", headers: acceptedHeaders, content: resource },
     ...problems(
       "invalid_request",
       "empty_body",
@@ -115,7 +118,7 @@ const read = createRoute({
   request: { params: analysisPath, query: noQuery, headers: prefer },
   middleware: requireScope("read"),
   responses: {
-    200: { description: "The analysis.", content: resource },
+    200: { description: "The analysis.", headers: pollingHeaders, content: resource },
     ...problems("invalid_request", "not_found", "gone"),
   },
 });
@@ -218,6 +221,10 @@ async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: nu
   }
 }
 
+function sayWhenToAskAgain(context: Context<App>, { status, options }: AnalysisSnapshot): void {
+  if (!hasEnded(status)) context.header("retry-after", retryAfter(options.priority));
+}
+
 async function submit(context: Context<App>): Promise<Response> {
   const { env } = context;
   const limits = settings(env);
@@ -248,6 +255,7 @@ async function submit(context: Context<App>): Promise<Response> {
   snapshot = await waitForEnd(env, snapshot, preference.wait ?? limits.DEFAULT_WAIT_S);
   if (preference.applied !== null) context.header("preference-applied", preference.applied);
   context.header("location", `/v1/analyses/${id}`);
+  sayWhenToAskAgain(context, snapshot);
   return context.json(await present(snapshot, limits), hasEnded(snapshot.status) ? 201 : 202);
 }
 
@@ -269,6 +277,7 @@ export function registerAnalyses(app: OpenAPIHono<App>): void {
     const first = found(id, await object(context.env, id).read(account));
     const snapshot = found(id, await waitForEnd(context.env, first, preference.wait ?? 0));
     if (preference.applied !== null) context.header("preference-applied", preference.applied);
+    sayWhenToAskAgain(context, snapshot);
     return context.json(await present(snapshot, settings(context.env)), 200);
   });
 

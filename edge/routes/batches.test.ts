@@ -70,6 +70,15 @@ describe("a batch", () => {
     ]);
   });
 
+  it("says when to ask again until it has ended", async () => {
+    const account = await newAccount();
+    const created = await postJson(account, "/v1/batches", { items: [{ image_url: await image() }] });
+    expect([created.status, created.headers.get("retry-after")]).toEqual([202, "5"]);
+    const { id } = await created.json<{ id: string }>();
+    await end(account, id);
+    expect((await request(account, `/v1/batches/${id}`)).headers.get("retry-after")).toBeNull();
+  });
+
   it("goes on without the items that cannot become analyses, and says why", async () => {
     const account = await newAccount();
     const bad = newImage();

@@ -114,9 +114,18 @@ describe("retention", () => {
       return (Date.parse(expires_at ?? "") - Date.parse(ended_at ?? "")) / 1000;
     };
     expect(await kept({})).toBe(604_800);
-    await env.DATABASE.prepare("UPDATE accounts SET retention_s = 7200 WHERE id = ?").bind(account.id).run();
+    const operator = await newAccount({ scopes: "admin", operator: true });
+    const set = (retention_s: number | null) =>
+      request(operator, `/v1/accounts/${account.id}`, {
+        method: "PATCH",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ retention_s }),
+      });
+    expect(await (await set(7_200)).json()).toMatchObject({ retention_s: 7_200 });
     expect(await kept({})).toBe(7_200);
     expect(await kept({ options: '{"retention_s":90}' })).toBe(90);
+    expect(await (await set(null)).json()).toMatchObject({ retention_s: null });
+    expect(await kept({})).toBe(604_800);
   });
 
   it("shorter than the input's takes the input along", async () => {

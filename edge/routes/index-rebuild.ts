@@ -1,13 +1,14 @@
 /** `POST /v1/index/rebuild`, for those who run this deployment: the list of analyses from the records in storage. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { newId } from "@omni-iml/shared/ids";
 import { indexRebuild } from "@omni-iml/shared/index-rebuild";
 import { z } from "zod";
 import { rebuildIndex } from "../analysis/record-copy.ts";
-import { idempotencyHeader } from "../idempotency/once.ts";
+import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireOperator, requireScope } from "../middleware/authentication.ts";
 import { problems, security } from "./documentation.ts";
-import { json } from "./json.ts";
+import { hashOf, json } from "./json.ts";
 
 const rebuild = createRoute({
   method: "post",
@@ -29,13 +30,16 @@ const rebuild = createRoute({
   middleware: [requireScope("admin"), requireOperator] as const,
   responses: {
     200: { description: "What this step has done.", content: json(indexRebuild) },
-    ...problems("invalid_request"),
+    ...problems("invalid_request", "idempotency_key_reused"),
   },
 });
 
 export function registerIndexRebuild(app: OpenAPIHono<App>): void {
   app.openapi(rebuild, async (context) => {
     const { cursor, limit } = context.req.valid("query");
-    return context.json(await rebuildIndex(context.env, cursor, limit), 200);
+    const step = () => rebuildIndex(context.env, cursor, limit);
+    const { created } = await once(context, await hashOf([cursor, limit]), () => newId("request"), step);
+    // Doing it again does no harm, and only so can a repeated request be told where the next step begins.
+    return context.json(created ?? (await step()), 200);
   });
 }

@@ -7,6 +7,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { type AnalysisSnapshot, present } from "../analysis/snapshot.ts";
 import { settings } from "../environment.ts";
+import { idempotencyHeader, once } from "../idempotency/once.ts";
 import type { App } from "../middleware/app-types.ts";
 import { requireScope } from "../middleware/authentication.ts";
 import { limitAddress } from "../sessions/playground-session.ts";
@@ -28,11 +29,11 @@ const create = createRoute({
     "A link by which anybody who has it can see the image and what was found, without your metadata, file name and " +
     "feedback. Asked again, it answers the same link. It ends with `DELETE`, and with the analysis.",
   security,
-  request: { params: analysisPath, query: noQuery },
+  request: { params: analysisPath, query: noQuery, headers: idempotencyHeader },
   middleware: requireScope("write"),
   responses: {
     200: { description: "The link.", content: json(share) },
-    ...problems("invalid_request", "not_found", "gone"),
+    ...problems("invalid_request", "not_found", "gone", "idempotency_key_reused"),
   },
 });
 
@@ -125,16 +126,20 @@ export function registerShares(app: OpenAPIHono<App>): void {
   app.openapi(create, async (context) => {
     const { id } = context.req.valid("param");
     const { account } = context.get("caller");
-    const { expiresAt } = found(id, await object(context.env, id).read(account));
-    const token = await object(context.env, id).share(account);
-    if (token === null) throw new Problem("gone", `The analysis ${id} was deleted.`);
-    const shown: Share = {
-      object: "share",
-      token,
-      url: `/#/shared/${token}`,
-      expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+    const link = async (): Promise<Share> => {
+      const { expiresAt } = found(id, await object(context.env, id).read(account));
+      const token = await object(context.env, id).share(account);
+      if (token === null) throw new Problem("gone", `The analysis ${id} was deleted.`);
+      return {
+        object: "share",
+        token,
+        url: `/#/shared/${token}`,
+        expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+      };
     };
-    return context.json(shown, 200);
+    const { created } = await once(context, "", () => id, link);
+    // Asked again, it is the same link; and where that was revoked, the key stands for nothing that there still is.
+    return context.json(created ?? (await link()), 200);
   });
   app.openapi(revoke, async (context) => {
     const { id } = context.req.valid("param");

@@ -117,6 +117,7 @@ export function registerUploads(app: OpenAPIHono<App>): void {
           contentType: sent.content_type,
           filename: sent.filename ?? null,
         }),
+      async (id) => (await env.UPLOADS.getByName(id).read(account))?.erased === false,
     );
     const { id } = made;
     const snapshot = found(id, made.created ?? (await env.UPLOADS.getByName(id).read(account)));

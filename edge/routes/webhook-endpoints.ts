@@ -274,6 +274,7 @@ export function registerWebhookEndpoints(app: OpenAPIHono<App>): void {
         await env.ENDPOINTS.getByName(endpoint).erase(account);
         throw new Problem("limit_reached", `An account has at most ${mostEndpoints} webhook endpoints.`);
       },
+      async (endpoint) => (await env.ENDPOINTS.getByName(endpoint).read(account)) !== null,
     );
     const endpoint = env.ENDPOINTS.getByName(id);
     const [resource, current] = await Promise.all([endpoint.read(account), endpoint.secret(account)]);

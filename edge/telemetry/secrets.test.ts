@@ -2,6 +2,7 @@
 
 import { env } from "cloudflare:workers";
 import { createdApiKey } from "@omni-iml/shared/accounts";
+import { share } from "@omni-iml/shared/shares";
 import { createdWebhookEndpoint } from "@omni-iml/shared/webhooks";
 import { expect, it, onTestFinished, vi } from "vitest";
 import {
@@ -59,12 +60,17 @@ it("the log of everything that goes well and wrong holds no secret", async () =>
     const tried = await (await request(account, `/v1/webhook-endpoints/${endpoint}`)).json<{ dead_letters: number }>();
     expect(tried.dead_letters).toBeGreaterThan(1);
   });
+  const shared = await request(account, `/v1/analyses/${whole.id}/share`, { method: "POST" });
+  const { token } = share.parse(await shared.json());
+  for (const path of [`/v1/shared/${token}`, `/v1/shared/${token}/input`, `/v1/shared/${token}/none`]) {
+    await request(null, path, { redirect: "manual" });
+  }
   await request(account, `/v1/analyses/${whole.id}`, { method: "DELETE" });
 
   const text = lines.join("\n");
   expect(lines.length).toBeGreaterThan(10);
   const secrets = [
-    ...[account.key, key ?? "", secret, env.RUNNER_SECRET, env.EGRESS_PROXY_SECRET],
+    ...[account.key, key ?? "", secret, token, env.RUNNER_SECRET, env.EGRESS_PROXY_SECRET],
     ...Object.values(whole.files).map(({ url }) => new URL(url).searchParams.get("X-Amz-Signature") ?? ""),
     new URL(upload.put.url).searchParams.get("X-Amz-Signature") ?? "",
   ];

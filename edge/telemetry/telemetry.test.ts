@@ -170,6 +170,25 @@ describe("metrics", () => {
     });
   });
 
+  it("name the route also where it comes before the authentication, and none where there is none", async () => {
+    const operator = await newAccount({ operator: true });
+    const before = await scrape(operator);
+    await request(null, "/v1/playground/session", { method: "POST" });
+    await request(null, "/v1/shared/of-nothing");
+    await request(operator, "/v1/nothing");
+    await eventually(async () => {
+      const after = await scrape(operator);
+      for (const labels of [
+        'route="/v1/playground/session",method="POST",status="200",outcome="ok"',
+        'route="/v1/shared/:token",method="GET",status="400",outcome="invalid_request"',
+        'route="none",method="GET",status="404",outcome="not_found"',
+      ]) {
+        const series = `omni_edge_requests_total{${labels}}`;
+        expect((after.get(series) ?? 0) - (before.get(series) ?? 0), labels).toBe(1);
+      }
+    });
+  });
+
   it("are for operators only", async () => {
     await expectProblem(request(await newAccount({ scopes: "read write admin" }), "/metrics"), "forbidden");
     await expectProblem(request(null, "/metrics"), "unauthorized");

@@ -24,6 +24,7 @@ omni-iml admin usage [--from 2026-11-01] [--to 2026-11-30]
 omni-iml admin rebuild-index
 omni-iml admin accounts list
 omni-iml admin accounts create NAME [--monthly-quota N] [--requests-per-minute N] [--in-flight-limit N]
+                                    [--retention 2d | default]
 omni-iml admin accounts change ID [the same] [--disable | --enable]
 --json   the answer of the service as it is`;
 
@@ -37,6 +38,7 @@ const options = {
   "monthly-quota": { type: "string" },
   "requests-per-minute": { type: "string" },
   "in-flight-limit": { type: "string" },
+  retention: { type: "string" },
   disable: { type: "boolean" },
   enable: { type: "boolean" },
 } as const;
@@ -73,6 +75,7 @@ interface Command {
 const oneWord: ReadonlySet<string> = new Set(["usage", "rebuild-index"]);
 
 const limits = ["monthly-quota", "requests-per-minute", "in-flight-limit"] as const;
+const accountSettings = [...limits, "retention"] as const;
 
 const commands: Readonly<Record<string, Command>> = {
   "keys list": {
@@ -166,13 +169,14 @@ const commands: Readonly<Record<string, Command>> = {
       );
       for await (const one of await pages) data.push(one);
       const text = table(
-        ["id", "name", "a month", "a minute", "in flight", "disabled"],
+        ["id", "name", "a month", "a minute", "in flight", "kept", "disabled"],
         data.map((one) => [
           one.id,
           one.name,
           String(one.monthly_quota),
           String(one.requests_per_minute),
           String(one.in_flight_limit),
+          one.retention_s === null ? null : `${one.retention_s} s`,
           one.disabled_at,
         ]),
       );
@@ -181,21 +185,21 @@ const commands: Readonly<Record<string, Command>> = {
   },
   "accounts create": {
     subject: "NAME",
-    options: limits,
+    options: accountSettings,
     run: async (transport, name, values) => {
       const answer = await call<CreatedAccount>(transport, "account", "POST", "/v1/accounts", {
-        json: { name, ...limitsOf(values) },
+        json: { name, ...settingsOf(values) },
       });
       return { answer, text: `${answer.id}\n${answer.api_key.key}` };
     },
   },
   "accounts change": {
     subject: "ID",
-    options: [...limits, "disable", "enable"],
+    options: [...accountSettings, "disable", "enable"],
     run: async (transport, id, values) => {
       if (values.disable && values.enable) throw new UsageError("--disable and --enable exclude each other");
       const disabled = values.disable ? true : values.enable ? false : undefined;
-      const change = { ...limitsOf(values), disabled };
+      const change = { ...settingsOf(values), disabled };
       const answer = await call<Account>(transport, "account", "PATCH", `/v1/accounts/${encodeURIComponent(id)}`, {
         json: change,
       });
@@ -214,7 +218,7 @@ async function call<Expected extends Resource>(
   return readResource<Expected>(await transport.send({ method, path, ...more }), object);
 }
 
-function limitsOf(values: Values) {
+function settingsOf(values: Values) {
   const whole = (name: (typeof limits)[number]) => {
     const value = values[name];
     if (value !== undefined && !/^\d{1,10}$/.test(value)) throw new UsageError(`--${name} takes a whole number`);
@@ -224,6 +228,8 @@ function limitsOf(values: Values) {
     monthly_quota: whole("monthly-quota"),
     requests_per_minute: whole("requests-per-minute"),
     in_flight_limit: whole("in-flight-limit"),
+    // For so long results are kept; `null` is as the deployment says.
+    retention_s: values.retention === "default" ? null : seconds(values.retention),
   };
 }
 

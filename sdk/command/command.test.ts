@@ -19,6 +19,8 @@ let service: Server;
 let baseUrl: string;
 /** `METHOD path` of each request. */
 let seen: string[] = [];
+/** What was last asked to be changed about an account. */
+let change: unknown;
 /** Where the registered endpoint leads. */
 let endpointUrl = "";
 
@@ -41,6 +43,10 @@ beforeAll(async () => {
     const answer = (status: number, value: object) => void response.writeHead(status).end(JSON.stringify(value));
     if (path === "/file") return void response.end(file);
     if (path === "/v1/nowhere") return void response.writeHead(404).end();
+    if (path.startsWith("/v1/accounts/")) {
+      change = JSON.parse(body);
+      return answer(200, { object: "account", id: "ac_1" });
+    }
     if (request.method === "DELETE") return void response.writeHead(204).end();
     if (path === "/v1/webhook-endpoints") {
       endpointUrl = JSON.parse(body).url;
@@ -182,6 +188,24 @@ describe("analyze", () => {
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toContain(words);
     expect(seen).toEqual([]);
+  });
+});
+
+describe("admin accounts change", () => {
+  it.each([
+    [["--retention", "2d"], { retention_s: 172_800 }],
+    [["--retention", "default", "--monthly-quota", "5"], { retention_s: null, monthly_quota: 5 }],
+    [["--enable"], { disabled: false }],
+  ])("%j asks for that and nothing else", async (args, asked) => {
+    const { status, stdout } = await omniIml(["admin", "accounts", "change", "ac_1", ...args]);
+    expect({ status, stdout, change }).toEqual({ status: 0, stdout: "ac_1 was changed\n", change: asked });
+    expect(seen).toEqual(["PATCH /v1/accounts/ac_1"]);
+  });
+
+  it("says which time is none", async () => {
+    const { status, stderr } = await omniIml(["admin", "accounts", "change", "ac_1", "--retention", "soon"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("soon is no time");
   });
 });
 

@@ -18,7 +18,7 @@ export interface Plot {
 const width = 640;
 const height = 360;
 const margin = { left: 72, right: 20, top: 40, bottom: 52 };
-const colours = ["#2f7ed8", "#d0662f", "#2f9e5b", "#8a5bd0"];
+const colours = ["#2f7ed8", "#d0662f", "#2f9e5b", "#8a5bd0", "#b0873a"];
 /** Legible on white and on black. */
 const ink = "#808080";
 

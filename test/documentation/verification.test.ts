@@ -6,9 +6,10 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { unwrapWebhook } from "@omni-iml/sdk";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { snippetsOf } from "./pages.ts";
+import { readPage, snippetsOf } from "./pages.ts";
 
 const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const id = "ev_01kaw4v3r8h7t2m9c5x1q6zd0e";
@@ -124,6 +125,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function here([program = "", ...args]: readonly string[]): boolean {
   return spawnSync(program, args).status === 0;
 }
+
+it("the message in docs/webhooks.md is what its secret signs, and the client takes it", async () => {
+  const [shown] = snippetsOf("docs/webhooks.md").filter(({ code }) => code.startsWith("POST /hook"));
+  const [head = "", sent = ""] = shown?.code.split("\n\n") ?? [];
+  const headers = Object.fromEntries(
+    [...head.matchAll(/^(webhook-\w+): (.+)$/gm)].map(([, name, value]) => [name, value]),
+  );
+  const by = /signed by `(whsec_\S+)`/.exec(readPage("docs/webhooks.md"))?.[1] ?? "";
+  const at = new Date(1000 * Number(headers["webhook-timestamp"]));
+  expect(headers["webhook-signature"]).toBe(new Webhook(by).sign(headers["webhook-id"] ?? "", at, sent));
+  expect(await unwrapWebhook(sent, headers, by, at.getTime())).toMatchObject({ type: "webhook.test" });
+  const changed = unwrapWebhook(sent.replace("test", "tesT"), headers, by, at.getTime());
+  await expect(changed).rejects.toThrow("no signature is by this secret");
+});
 
 describe.each(languages)("verification in $name", ({ name, probe, driver, run, essentials }) => {
   const found = snippetsOf("docs/webhooks.md").filter(

@@ -1,6 +1,7 @@
 /** What was accepted ends well, whatever happens to the processes; and when the stack ends, nothing is left. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { freePort } from "../../infra/local/ports.ts";
+import { residentMemoryOf } from "../bench/runner/processes.ts";
 import { alive, LocalService, temporaryState } from "./local-service.ts";
 import { photograph } from "./pictures.ts";
 
@@ -46,6 +47,26 @@ it("an analysis whose inference process is killed succeeds on the next attempt",
   expect(analysis.attempts).toBeGreaterThan(1);
   expect(inferenceProcess()).not.toBe(victim);
 });
+
+it("requests leave nothing behind in the memory of the Workers runtime", async () => {
+  const send = async (requests: number) => {
+    let sent = 0;
+    const client = async () => {
+      while (sent++ < requests) expect((await service.fetch("/healthz")).status).toBe(200);
+    };
+    await Promise.all(Array.from({ length: 8 }, client));
+  };
+  const memory = () => {
+    const runtimes = [...service.processes()].filter(([, command]) => command.includes("workerd serve"));
+    expect(runtimes).toHaveLength(2);
+    return runtimes.reduce((sum, [pid]) => sum + residentMemoryOf(pid), 0) / 2 ** 20;
+  };
+  await send(500);
+  const before = memory();
+  await send(1_000);
+  // Where what a request had is kept until the heap is full, they are a hundred.
+  expect(memory() - before).toBeLessThan(50);
+}, 300_000);
 
 it("a second start is refused in one line: the port is in use, or the folder", async () => {
   const onSamePort = await LocalService.refused(`${state.path}/other`, port);

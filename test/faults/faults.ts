@@ -121,8 +121,8 @@ async function disturb(stack: FaultyStack, images: MixedImages, fault: Fault, jo
   const lifted = await begun.promise;
   const verdict = await check(stack, accepted, lifted, real, patience);
   for (const complaint of verdict.complaints.slice(0, 10)) process.stderr.write(`  ${complaint}\n`);
-  const { succeeded, refused, givenUp, lost, duplicated, recovery } = verdict;
-  return { fault: fault.name, jobs, succeeded, failed: refused + givenUp, lost, duplicated, recovery };
+  const { succeeded, refused, lost, duplicated, recovery } = verdict;
+  return { fault: fault.name, jobs, succeeded, failed: refused, lost, duplicated, recovery };
 }
 
 /** The rows that edge/faults prints. */

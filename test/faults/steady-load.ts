@@ -20,8 +20,7 @@ export interface Verdict {
   succeeded: number;
   /** Ended `failed`, as corrupt images do. */
   refused: number;
-  /** Ended `failed` although nothing is wrong with the image. */
-  givenUp: number;
+  /** Without an end, a file or an announcement, or ended otherwise than its image has to. */
   lost: number;
   duplicated: number;
   /** Milliseconds from `lifted` to the end of the last analysis that was accepted before. */
@@ -94,7 +93,6 @@ export async function check(
     jobs: accepted.length,
     succeeded: 0,
     refused: 0,
-    givenUp: 0,
     lost: 0,
     duplicated: 0,
     recovery: 0,
@@ -127,10 +125,7 @@ export async function check(
       } else if (analysis.status === "failed" && one.image.corrupt && analysis.error?.retryable === false) {
         verdict.refused++;
       } else {
-        verdict.givenUp++;
-        verdict.complaints.push(
-          `${one.id} ended ${analysis.status}: ${analysis.error?.code} ${analysis.error?.detail}`,
-        );
+        lose(one.id, `it ended ${analysis.status}: ${analysis.error?.code} ${analysis.error?.detail}`);
       }
     }
   };

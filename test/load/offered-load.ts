@@ -78,7 +78,7 @@ export async function offer(
   return Promise.all(endings);
 }
 
-/** `together` clients that send the next image when the last one has ended, for `seconds`. */
+/** `together` clients that send the next image when the last one has ended, a little later where it was refused; for `seconds`. */
 export async function saturate(
   account: Account,
   image: () => Uint8Array<ArrayBuffer>,
@@ -88,7 +88,12 @@ export async function saturate(
   const endings: Ending[] = [];
   const until = performance.now() + seconds * 1000;
   const client = async () => {
-    while (performance.now() < until) endings.push(await analyse(account, image()));
+    while (performance.now() < until) {
+      const ending = await analyse(account, image());
+      endings.push(ending);
+      // The account hears of an end a moment after whoever waits for it.
+      if (ending.kind === "refused") await sleep(1_000);
+    }
   };
   await Promise.all(Array.from({ length: together }, client));
   return endings;

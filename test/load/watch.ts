@@ -15,7 +15,8 @@ const interval = 5_000;
 
 /** Parts of the stack by the command line of a process; the first that fits. */
 const parts: readonly (readonly [part: string, command: string])[] = [
-  ["worker (workerd)", "workerd serve"],
+  ["worker (workerd)", "--inspector-addr"],
+  ["wrangler's proxy (workerd)", "workerd serve"],
   ["inference process", "inference/child"],
   ["runner", "gpu-runner/main"],
   ["egress proxy", "egress-proxy/main"],

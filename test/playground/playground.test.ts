@@ -1,6 +1,9 @@
 /** The playground in a real browser, against the stack of `npm start` with the real model. */
-import { readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import axe from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import sharp from "sharp";
@@ -9,7 +12,9 @@ import { freePort } from "../../infra/local/ports.ts";
 import { LocalService, temporaryState } from "../end-to-end/local-service.ts";
 import { chromiumPath, launch } from "./browser.ts";
 
-const samples = resolve(import.meta.dirname, "../samples");
+const run = promisify(execFile);
+const repository = resolve(import.meta.dirname, "../..");
+const samples = join(repository, "test/samples");
 const forged = join(samples, "balloon-forged.jpg");
 /** A small machine with other work takes its time. */
 const patience = 90_000;
@@ -205,14 +210,30 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     expect(await scale.textContent()).toBe(fitted);
   });
 
-  it("shows the answer itself, and the calls that make it", async () => {
-    const code = page.locator("#snippet code");
-    expect(await code.textContent()).toContain(`${service.baseUrl}/v1/analyses`);
-    await page.getByRole("tab", { name: "TypeScript" }).click();
-    expect(await code.textContent()).toContain("client.analyses.create");
-    await page.getByRole("tab", { name: "JSON" }).click();
-    const shown = JSON.parse((await code.textContent()) ?? "");
+  it("shows the answer itself, and calls that make it again beside the picture and with a key", async () => {
+    const code = async (form: string) => {
+      await page.getByRole("tab", { name: form }).click();
+      return (await page.locator("#snippet code").textContent()) ?? "";
+    };
+    const shown = JSON.parse(await code("JSON"));
     expect(shown).toMatchObject({ object: "analysis", verdict: "tampered" });
+    const cwd = await mkdtemp(join(tmpdir(), "omni-iml-snippets-"));
+    try {
+      await copyFile(forged, join(cwd, "balloon-forged.jpg"));
+      await symlink(join(repository, "node_modules"), join(cwd, "node_modules"));
+      await writeFile(join(cwd, "package.json"), '{"type":"module"}');
+      await writeFile(join(cwd, "main.ts"), await code("TypeScript"));
+      const env = { ...process.env, OMNI_IML_KEY: service.apiKey };
+      const curl = await run("bash", ["-c", await code("curl")], { cwd, env });
+      expect(JSON.parse(curl.stdout)).toMatchObject({ status: "succeeded", verdict: "tampered", score: shown.score });
+      const { stdout } = await run(process.execPath, ["main.ts"], { cwd, env });
+      expect(stdout).toMatch(/^tampered \[/);
+      // Status 1: tampering was found.
+      const command = run("bash", ["-c", await code("Command line")], { cwd, env });
+      await expect(command).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining("balloon-forged.jpg") });
+    } finally {
+      await rm(cwd, { recursive: true });
+    }
   });
 
   it("shares a link that another browser can open, and that dies when it is revoked", async () => {
@@ -337,6 +358,29 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     expect(await alert.textContent()).toContain("export the page as a PNG");
     await themes(async () => expect(await seriousFindings(page)).toEqual([]));
     await alert.getByRole("button", { name: "Choose another image" }).click();
+    await page.locator(".samples").waitFor();
+  });
+
+  it("takes what is pasted, and tells how much of it has been sent", async () => {
+    const paste = (bytes: number) =>
+      page.evaluate((length) => {
+        const clipboardData = new DataTransfer();
+        const content = ["%PDF-1.7\n", new Uint8Array(length)];
+        if (length > 0) clipboardData.items.add(new File(content, "pasted.pdf", { type: "application/pdf" }));
+        document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+      }, bytes);
+    await paste(0);
+    await page.getByText("There is no image on the clipboard").waitFor();
+    const network = await context.newCDPSession(page);
+    const limit = { offline: false, latency: 0, downloadThroughput: -1 };
+    await network.send("Network.enable");
+    await network.send("Network.emulateNetworkConditions", { ...limit, uploadThroughput: 80_000 });
+    await paste(300_000);
+    await page.locator(".step-detail", { hasText: /^[1-9]\d\s%\sof/ }).waitFor();
+    await network.send("Network.emulateNetworkConditions", { ...limit, uploadThroughput: -1 });
+    await page.getByRole("alert").waitFor();
+    expect(await page.locator("h1").textContent()).toBe("pasted.pdf");
+    await page.getByRole("button", { name: "Choose another image" }).click();
     await page.locator(".samples").waitFor();
   });
 
