@@ -47,15 +47,15 @@ class Examined:
 
     domain: str
     tiles: np.ndarray  # uint8 [H, W]
-    views: dict[int, np.ndarray | None]  # by the view's size: uint8 [H, W], None where the image is no larger
+    views: dict[int, tuple[np.ndarray, float] | None]  # by size: uint8 [H, W] and score; None where it is no smaller
     scores: np.ndarray
     mask: np.ndarray | None  # bool [H, W], None where authentic
 
     def found(self, size: int, shift: float) -> Found:
         """As `analyse` gives it with the view at `size` and the logits moved by `shift`."""
-        view = self.views[size]
+        view, score = self.views[size] or (None, None)
         moved = (None if part is None else shifted(part, shift) for part in (self.tiles, view))
-        return Found(*moved, self.scores, 0.0, np.zeros(len(DOMAINS)))
+        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)))
 
 
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
@@ -93,7 +93,10 @@ def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | No
     """Runs tiles once and each size of the view."""
     found = analyse(session, image, pipeline | {"view": {"size": max(image.pixels.shape), "weight": 0.0}})
     larger = {size: max(image.pixels.shape[:2]) > size for size in VIEW_SIZES}
-    views = {size: levels(whole(session, image.pixels, size)) if larger[size] else None for size in VIEW_SIZES}
+    views = {}
+    for size in VIEW_SIZES:
+        probability, score = whole(session, image.pixels, size) if larger[size] else (None, None)
+        views[size] = None if probability is None else (levels(probability), score)
     return Examined(domain, levels(found.tiles), views, found.scores, mask)
 
 

@@ -70,6 +70,7 @@ export async function analyse(
   const score = imageScore(manifest.score, {
     map,
     networkScores: localisation.networkScores,
+    viewScore: localisation.viewScore,
     pixelThreshold: manifest.thresholds.pixel,
   });
   const examined = await stage("evidence", () => {

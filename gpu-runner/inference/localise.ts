@@ -14,6 +14,8 @@ export interface Localisation {
   readonly modality: "rgb" | "fused";
   /** The network's own image score, of each tile. */
   readonly networkScores: readonly number[];
+  /** The same of the view of the whole image; null where it has none. */
+  readonly viewScore: number | null;
   /** Mean over the tiles, in the order of `domains`. */
   readonly domain: readonly number[];
 }
@@ -67,6 +69,7 @@ export async function localise(
     map: { data: blender.map, width: image.width, height: image.height },
     modality: first.override === useFused ? "fused" : "rgb",
     networkScores,
+    viewScore: view?.score ?? null,
     domain,
   };
 }
@@ -133,11 +136,11 @@ async function viewMap(
   { size, weight }: Pipeline["view"],
   batcher: TileRunner,
   signal: AbortSignal,
-): Promise<View | null> {
+): Promise<(View & { score: number }) | null> {
   // An image no larger than the view has been seen at that size already.
   if (weight === 0 || Math.max(image.width, image.height) <= size) return null;
   const { pixels, width, height } = await viewOf(image, size);
   const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
-  const { probability } = await batcher.run(tile, signal);
-  return { probability, width, height, weight };
+  const { probability, score } = await batcher.run(tile, signal);
+  return { probability, width, height, weight, score };
 }

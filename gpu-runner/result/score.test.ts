@@ -6,6 +6,7 @@ const data = Uint8Array.from({ length: 100 }, (_, i) => (i < 90 ? 0 : i < 99 ? 5
 const input: ScoreInput = {
   map: { data, width: 10, height: 10 },
   networkScores: [0.2, 0.9, 0.4],
+  viewScore: 0.8,
   pixelThreshold: 0.5,
 };
 
@@ -27,6 +28,7 @@ describe("features", () => {
     ["log_megapixels", -4],
     ["network", Math.log(0.9 / 0.1)],
     ["network_mean", 0],
+    ["view", Math.log(0.8 / 0.2)],
   ])("%s", (name, value) => {
     expect(feature(name)).toBeCloseTo(value, 9);
   });
@@ -39,6 +41,10 @@ describe("features", () => {
   it("keep certain networks finite", () => {
     expect(feature("network", { ...input, networkScores: [1] })).toBeCloseTo(Math.log((1 - 1e-6) / 1e-6), 6);
     expect(feature("network", { ...input, networkScores: [0] })).toBeCloseTo(Math.log(1e-6 / (1 - 1e-6)), 6);
+  });
+
+  it("take the tiles' score for the view's where there is none", () => {
+    expect(feature("view", { ...input, viewScore: null })).toBeCloseTo(feature("network"), 9);
   });
 
   it("are a closed set", () => {

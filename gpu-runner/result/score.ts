@@ -8,7 +8,8 @@
  * - `area`: fraction of pixels with p ≥ `thresholds.pixel` of the manifest, whatever threshold a request asks for
  * - `log_megapixels`: log10(width × height / 1e6)
  * - `network`: logit of the largest of the tiles' network scores; `network_mean`: logit of their mean; scores are
- *   clipped to [1e-6, 1 − 1e-6], and the view of the whole image takes no part
+ *   clipped to [1e-6, 1 − 1e-6]
+ * - `view`: logit of the network's score of the view of the whole image; `network` where the image has none
  */
 import type { InputQuality } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
@@ -17,7 +18,10 @@ import type { GreyMap } from "../image/encode.ts";
 
 export interface ScoreInput {
   readonly map: GreyMap;
+  /** Of the tiles. */
   readonly networkScores: readonly number[];
+  /** Of the view of the whole image; null where the image is no larger than that. */
+  readonly viewScore: number | null;
   /** `thresholds.pixel` of the manifest. */
   readonly pixelThreshold: number;
 }
@@ -59,6 +63,8 @@ function logit(probability: number): number {
 
 type Feature = (histogram: Float64Array, total: number, input: ScoreInput) => number;
 
+const network: Feature = (_, __, { networkScores }) => logit(Math.max(...networkScores));
+
 const features: Readonly<Record<string, Feature>> = {
   q50: (histogram, total) => quantile(histogram, total, 0.5),
   q90: (histogram, total) => quantile(histogram, total, 0.9),
@@ -67,9 +73,11 @@ const features: Readonly<Record<string, Feature>> = {
   max: (histogram) => histogram.findLastIndex((count) => count > 0) / 255,
   area: (histogram, total, { pixelThreshold }) => areaFrom(histogram, total, pixelThreshold),
   log_megapixels: (_, total) => Math.log10(total / 1e6),
-  network: (_, __, { networkScores }) => logit(Math.max(...networkScores)),
+  network,
   network_mean: (_, __, { networkScores }) =>
     logit(networkScores.reduce((sum, score) => sum + score, 0) / networkScores.length),
+  view: (histogram, total, input) =>
+    input.viewScore === null ? network(histogram, total, input) : logit(input.viewScore),
 };
 
 /** Feature names of a manifest that this runner cannot compute: it must not serve that release. */

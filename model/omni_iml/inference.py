@@ -102,6 +102,7 @@ class Found:
     tiles: np.ndarray  # float32 [H, W] in 0…1: blended tiles
     view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at once; None where the image is no larger
     scores: np.ndarray  # [tiles], logits of the network's own score
+    view_score: float | None  # the same of the view
     gate: float
     domain: np.ndarray  # [4]
 
@@ -149,21 +150,25 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
         domains.append(out["domain"])
     tiles = (total / np.maximum(weight, 1e-9))[:h, :w]
     longest = pipeline["view"]["size"]
-    view = None if max(h, w) <= longest else whole(session, image.pixels, longest)
-    return Found(tiles, view, np.array(scores), gate, np.mean(domains, 0))
+    view, view_score = (None, None) if max(h, w) <= longest else whole(session, image.pixels, longest)
+    return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0))
 
 
-def whole(session: Session, pixels: np.ndarray, longest: int) -> np.ndarray:
-    """The view: uint8 [H, W, 3] shrunk so that its longer side is `longest`; probability float32 [H, W]."""
+def whole(session: Session, pixels: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The view: uint8 [H, W, 3] shrunk so that its longer side is `longest`.
+
+    Probability float32 [H, W], and the logit of the network's own score.
+    """
     h, w = pixels.shape[:2]
     scale = min(1, longest / max(h, w))
     size = tuple(max(UNIT, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
     out = session(small, np.ones(64, np.int32), False, 0)
-    return cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
+    probability = cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
+    return probability, float(logit(out["score"]))
 
 
-FEATURES = ("q50", "q90", "q99", "q999", "max", "area", "log_megapixels", "network", "network_mean")
+FEATURES = ("q50", "q90", "q99", "q999", "max", "area", "log_megapixels", "network", "network_mean", "view")
 
 
 def features(found: Found, probability: np.ndarray, threshold: float) -> dict[str, float]:
@@ -179,4 +184,5 @@ def features(found: Found, probability: np.ndarray, threshold: float) -> dict[st
         "log_megapixels": np.log10(probability.size / 1e6),
         "network": found.scores.max(),
         "network_mean": logit(np.mean(1 / (1 + np.exp(-found.scores)))),
+        "view": found.scores.max() if found.view_score is None else found.view_score,
     }
