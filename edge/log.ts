@@ -11,9 +11,12 @@ export function describeError(error: unknown): string {
   return parts.join(" <- ").replaceAll(/(https?:\/\/[^\s?"']+)\?[^\s"']+/g, "$1?…");
 }
 
-/** The path of a request without the token that opens a shared analysis: it is a credential as a signature is. */
+/**
+ * The path of a request without the token that opens a shared analysis: it is a credential as a signature is, also in an
+ * address that is nearly right and leads nowhere.
+ */
 export function loggedPath(path: string): string {
-  return path.replace(/^(\/v1\/shared\/)[^/]+/, "$1…");
+  return path.replaceAll(/(shared(?:\/|%2f)+)[^/]+/gi, "$1…").replaceAll(/sh_[0-9a-z]{30,}/gi, "…");
 }
 
 export function log(level: Level, message: string, fields: Record<string, unknown> = {}): void {

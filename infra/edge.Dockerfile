@@ -3,7 +3,7 @@
 #
 #   docker build -f infra/edge.Dockerfile -t omni-iml-edge .
 
-ARG NODE_VERSION=24
+ARG NODE_VERSION=24.21.0
 
 FROM node:${NODE_VERSION}-bookworm-slim AS packages
 WORKDIR /app

@@ -4,7 +4,7 @@
 #
 # It needs the way out to the internet and must be reached by the worker alone.
 
-ARG NODE_VERSION=24
+ARG NODE_VERSION=24.21.0
 
 FROM node:${NODE_VERSION}-bookworm-slim AS packages
 WORKDIR /app

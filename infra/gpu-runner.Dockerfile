@@ -11,7 +11,7 @@
 # host outside the package registries and is switched off (.npmrc). The wheel `onnxruntime-gpu` of the same version
 # holds the same provider library, and beside libonnxruntime.so.1 is where the loader looks for it.
 
-ARG NODE_VERSION=24
+ARG NODE_VERSION=24.21.0
 # Of onnxruntime-node in package-lock.json; the build stops where the two differ.
 ARG ONNXRUNTIME_VERSION=1.30.0
 # From 1.27 on the provider is built for CUDA 13.
@@ -28,7 +28,7 @@ COPY gpu-runner/package.json gpu-runner/
 COPY sdk/package.json sdk/
 RUN npm ci --omit=dev --workspace gpu-runner --workspace shared
 
-FROM python:3.11-slim AS cuda-provider
+FROM python:3.11.14-slim-bookworm AS cuda-provider
 ARG ONNXRUNTIME_VERSION
 RUN pip download --no-deps --dest /wheel "onnxruntime-gpu==${ONNXRUNTIME_VERSION}" \
  && python -m zipfile -e /wheel/*.whl /unpacked \

@@ -12,6 +12,21 @@ import { repository } from "./local/stack.ts";
 
 const read = (path: string) => readFileSync(join(repository, path), "utf8");
 
+const { packages } = z
+  .object({
+    packages: z.record(
+      z.string(),
+      z.object({
+        version: z.string().optional(),
+        integrity: z.string().optional(),
+        resolved: z.string().optional(),
+        link: z.boolean().optional(),
+        hasInstallScript: z.boolean().optional(),
+      }),
+    ),
+  })
+  .parse(JSON.parse(read("package-lock.json")));
+
 describe.each(globSync("infra/*.Dockerfile", { cwd: repository }))("%s", (path) => {
   /** Of each stage, its lines. */
   const stages = read(path).split(/^(?=FROM )/m);
@@ -34,6 +49,75 @@ describe.each(globSync("infra/*.Dockerfile", { cwd: repository }))("%s", (path) 
     expect(read(path)).toContain("npm ci");
     expect(read(path)).not.toMatch(/npm (install|i|add|update)\b/);
   });
+
+  it("is built on images of one version, and on the Node that everything is tested with", () => {
+    const text = read(path);
+    const set = new Map([...text.matchAll(/^ARG (\w+)=(\S+)$/gm)].map(([, name = "", value = ""]) => [name, value]));
+    expect(set.get("NODE_VERSION")).toBe(packages["node_modules/node"]?.version);
+    const froms = [...text.matchAll(/^FROM (\S+)(?: AS (\S+))?$/gm)];
+    const stages = new Set(["scratch", ...froms.map(([, , stage]) => stage)]);
+    const images = froms
+      .map(([, image = ""]) => image.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => set.get(name) ?? ""))
+      .filter((image) => !stages.has(image));
+    expect(images.length).toBeGreaterThan(0);
+    for (const image of images) expect(image).toMatch(/:\d+\.\d+\.\d+-[\w.-]+$/);
+  });
+});
+
+describe("dependencies", () => {
+  const installed = Object.entries(packages).filter(([path]) => path.includes("node_modules/"));
+
+  it("are what was reviewed, byte for byte: each has one version and the hash of its archive", () => {
+    const others = installed.filter(([, { link, version, integrity, resolved }]) => {
+      if (link === true) return false;
+      const fromRegistry = resolved === undefined || resolved.startsWith("https://registry.npmjs.org/");
+      return !fromRegistry || !/^\d+\.\d+\.\d+/.test(version ?? "") || !/^sha512-\S{88}$/.test(integrity ?? "");
+    });
+    expect(others.map(([path]) => path)).toEqual([]);
+  });
+
+  it("run no script when they are installed but those that were looked at", () => {
+    const { allowScripts } = z
+      .object({ allowScripts: z.record(z.string(), z.boolean()) })
+      .parse(JSON.parse(read("package.json")));
+    const names = installed.flatMap(([path, { hasInstallScript }]) =>
+      hasInstallScript === true ? [path.replace(/^.*node_modules\//, "")] : [],
+    );
+    expect([...new Set(names)].toSorted()).toEqual(Object.keys(allowScripts).toSorted());
+  });
+
+  it.each(globSync("**/requirements.txt", { cwd: repository, exclude: ["**/node_modules/**", "**/.venv/**"] }))(
+    "%s names one version of each",
+    (path) => {
+      const lines = read(path)
+        .split("\n")
+        .filter((line) => line.trim() !== "" && !line.startsWith("#"));
+      expect(lines.length).toBeGreaterThan(0);
+      for (const line of lines) expect(line).toMatch(/^[\w.-]+(\[[\w,-]+\])?==[\w.]+$/);
+    },
+  );
+
+  it("are listed with their licences by `npm run sbom`", () => {
+    const text = execFileSync("npm", ["run", "--silent", "sbom"], { cwd: repository, encoding: "utf8", stdio: "pipe" });
+    const { specVersion, components } = z
+      .object({
+        specVersion: z.string(),
+        components: z.array(
+          z.object({ name: z.string(), version: z.string(), licenses: z.array(z.unknown()).default([]) }),
+        ),
+      })
+      .parse(JSON.parse(text));
+    const ours = ["edge", "gpu-runner", "sdk", "shared"];
+    const listed = components.filter(({ name }) => !ours.includes(name));
+    const known = installed
+      .filter(([, { link }]) => link !== true)
+      .map(([path]) => path.replace(/^.*node_modules\//, ""));
+    expect(new Set(listed.map(({ name }) => name))).toEqual(new Set(known));
+    // Its LICENSE file says MIT, its package.json nothing.
+    expect(listed.filter(({ licenses }) => licenses.length === 0).map(({ name }) => name)).toEqual(["png-js"]);
+    const said = /writes CycloneDX ([\d.]+): (\d+) components/.exec(read("docs/security.md"));
+    expect(said?.slice(1)).toEqual([specVersion, String(components.length)]);
+  });
 });
 
 describe("infra/gpu-runner.Dockerfile", () => {
@@ -50,9 +134,6 @@ describe("infra/gpu-runner.Dockerfile", () => {
   });
 
   it("takes the CUDA provider of the onnxruntime that is installed", () => {
-    const { packages } = z
-      .object({ packages: z.record(z.string(), z.object({ version: z.string().optional() })) })
-      .parse(JSON.parse(read("package-lock.json")));
     const { version } = packages["node_modules/onnxruntime-node"] ?? {};
     expect(text).toContain(`ARG ONNXRUNTIME_VERSION=${version}\n`);
   });
@@ -230,6 +311,14 @@ describe("Kubernetes", () => {
       expect(image).toMatch(/:[a-z-]*v?\d+\.\d+\.\d+$/);
     }
   });
+});
+
+it("the platform logs what the worker writes, and no addresses of its own accord", () => {
+  const [, ...sections] = read("wrangler.toml").split(/^(?=\[)/m);
+  const settings = (name: string) => sections.find((section) => section.startsWith(`[${name}]\n`));
+  expect(settings("observability")).toMatch(/^redact_query_string = true$/m);
+  expect(settings("observability.logs")).toMatch(/^invocation_logs = false$/m);
+  expect(settings("observability.traces")).toMatch(/^enabled = false$/m);
 });
 
 describe("Terraform", () => {

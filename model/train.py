@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from omni_iml.anomaly import AnomalyEnhancement
 from omni_iml.frozen import FrozenEarly
-from omni_iml.losses import GATE_MARGIN, coarse_losses, final_losses, head_losses, total
+from omni_iml.losses import coarse_losses, final_losses, head_losses, total, worth_fusing
 from omni_iml.metrics import auc, pixel_figures
 from omni_iml.model import DOMAINS, Config, OmniIML
 from omni_iml.serving import delivered_map
@@ -182,8 +182,7 @@ class Training:
             early = self.early(sample.pixels) if self.early else None
             seen = self.model.perceive(pixels, qtable, jpeg, early)
             rgb, fused = coarse_losses(seen[3].float(), seen[4].float(), mask)
-            # Where neither is clearly better the fused features pass: they hold what the others do, and more.
-            fusing = fused.detach() < rgb.detach() + GATE_MARGIN
+            fusing = worth_fusing(rgb, fused)
             parts = head_losses(rgb, fused, seen[5].float())
             if p >= self.args.heads_until:
                 out = self.model.finish(*seen, fusing.int() if p < self.args.gate_from else None)

@@ -46,6 +46,7 @@ describe("unwrapWebhook", () => {
     ["no signature", body, { "webhook-id": "ev_1", "webhook-timestamp": String(Math.floor(Date.now() / 1000)) }],
     ["a signature that is none", body, { ...headersOf(), "webhook-signature": "v1,%%% v1" }],
     ["signed text that is no message", "[]", headersOf("[]")],
+    ["signed text that is no JSON", "{", headersOf("{")],
   ])("refuses %s", async (_, sent, headers) => {
     await expect(unwrapWebhook(sent, headers, secret)).rejects.toBeInstanceOf(WebhookVerificationError);
   });

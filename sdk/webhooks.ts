@@ -39,7 +39,7 @@ export async function unwrapWebhook(
   if (!(await isSigned(`${id}.${timestamp}.${text}`, signatures, secret))) {
     throw new WebhookVerificationError("no signature is by this secret: use the endpoint's, and the body as it came");
   }
-  const message: unknown = JSON.parse(text);
+  const message = parseJson(text);
   if (!isMessage(message)) throw new WebhookVerificationError("the body is signed, but no message with type and data");
   return message;
 }
@@ -90,6 +90,15 @@ async function isSigned(content: string, signatures: string, secret: string): Pr
 function bytes(base64: string): Uint8Array<ArrayBuffer> | null {
   try {
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
+
+/** What the text says, or `null` where it is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
     return null;
   }

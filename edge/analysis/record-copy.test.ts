@@ -96,6 +96,25 @@ it("reads the copies that the first version wrote, without a sequence", async ()
   expect((await listed(account)).data).toMatchObject([{ id, status: "succeeded" }]);
 });
 
+it("ends with any cursor, and reads nothing but records", async () => {
+  const operator = await newAccount({ operator: true, scopes: "read write admin" });
+  const others = ["inputs/not-a-record", "uploads/not-a-record"];
+  for (const key of others) await env.STORAGE.put(key, "{");
+  const elsewhere = ["inputs/", "records/../inputs/", "uploads/"].map((key) => btoa(key));
+  for (const cursor of [...elsewhere, "rubbish", "\0", "ÿ", "null", btoa("{"), btoa("null"), "A".repeat(2_000)]) {
+    const path = `/v1/index/rebuild?cursor=${encodeURIComponent(cursor)}`;
+    const response = await request(operator, path, { method: "POST" });
+    expect(response.status, cursor).toBe(200);
+    const { unreadable } = indexRebuild.parse(await response.json());
+    expect(unreadable.filter((key) => !key.startsWith("records/"))).toEqual([]);
+  }
+  await expectProblem(
+    request(operator, `/v1/index/rebuild?cursor=${"A".repeat(2_001)}`, { method: "POST" }),
+    "invalid_request",
+  );
+  await env.STORAGE.delete(others);
+});
+
 it("is for operators only", async () => {
   const admin = await newAccount({ scopes: "read write admin" });
   await expectProblem(request(admin, "/v1/index/rebuild", { method: "POST" }), "forbidden");

@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { settings } from "../environment.ts";
 import { outside } from "../testing/client.ts";
 import { insideUrls } from "../testing/inside-addresses.ts";
@@ -106,6 +106,23 @@ describe("addresses that are refused", () => {
     const refusal = expect(egress(production, { method: "GET", url, ...limits })).rejects;
     await refusal.toMatchObject({ reason: expect.stringMatching(/^(address_refused|invalid_address)$/) });
   });
+
+  // What a header cannot hold is no redirect.
+  const locations = insideUrls.filter((url) => /^[!-~]+$/.test(url));
+
+  it.each([...locations, "//169.254.169.254/", "///10.0.0.1/", "\\\\10.0.0.1\\", "https://me:secret@example.com/"])(
+    "%s, by the worker itself where a public address leads there",
+    async (location) => {
+      const platform = vi
+        .spyOn(globalThis, "fetch")
+        .mockImplementation(async () => new Response(null, { status: 302, headers: { location } }));
+      onTestFinished(() => platform.mockRestore());
+      const limits = { timeout: 5_000, maxBytes: 10, redirects: 3 };
+      const refusal = expect(egress(production, { method: "GET", url: "https://example.com/", ...limits })).rejects;
+      await refusal.toMatchObject({ reason: expect.stringMatching(/^(address_refused|invalid_address)$/) });
+      expect(platform).toHaveBeenCalledTimes(1);
+    },
+  );
 
   it.each(insideUrls)("%s as a webhook's", (url) => {
     const https = url.replace("http:", "https:");

@@ -9,8 +9,11 @@ import ipaddr from "ipaddr.js";
 const cloudServices: ReadonlySet<string> = new Set(["168.63.129.16"]);
 /** All that IANA has given out for global unicast so far. */
 const globalUnicast = ipaddr.IPv6.parseCIDR("2000::/3");
-/** Names that never lead to a public host: RFC 6761, 6762, 8375 and ICANN's reservation of `.internal`. */
-const privateNames = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan)$/;
+/**
+ * Names that never lead to a public host: RFC 6761, 6762, 8375, ICANN's reservation of `.internal`, and top levels that
+ * nobody is given because networks use them inside.
+ */
+const privateNames = /(^|\.)(localhost|localdomain|local|internal|intranet|home\.arpa|home|lan|corp)$/;
 
 /** Whether `address`, an IPv4 or IPv6 literal, is public. `allowLoopback` lets this machine pass, too: for development. */
 export function isPublicAddress(address: string, allowLoopback = false): boolean {
@@ -32,5 +35,6 @@ export function literalAddress(hostname: string): string | null {
 /** Whether a name can lead anywhere public at all; where it really leads, only its resolution tells. */
 export function isPublicName(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, "");
-  return name.includes(".") && !privateNames.test(name);
+  // With an empty label ("localhost..", "10.0.0.1..") it is no name, and what a resolver makes of it is anybody's guess.
+  return name.split(".").length > 1 && !name.split(".").includes("") && !privateNames.test(name);
 }

@@ -1,6 +1,7 @@
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { hashSecret, newApiKey, parseApiKey, sameHash } from "../accounts/api-key.ts";
+import { addressOf } from "../sessions/playground-session.ts";
 import {
   eventually,
   expectProblem,
@@ -28,6 +29,22 @@ describe("API keys", () => {
     expect(sameHash("abc", "abcd")).toBe(false);
     expect(sameHash("", "abc")).toBe(false);
   });
+
+  it("take as many steps to compare wherever two hashes differ", () => {
+    const hash = "0123456789abcdef".repeat(4);
+    const steps = (other: string) => {
+      const looks = vi.spyOn(String.prototype, "charCodeAt");
+      sameHash(hash, other);
+      const { length } = looks.mock.calls;
+      looks.mockRestore();
+      return length;
+    };
+    const whole = steps(hash);
+    expect(whole).toBe(2 * hash.length);
+    expect(steps(`x${hash.slice(1)}`)).toBe(whole);
+    expect(steps(`${hash.slice(0, -1)}x`)).toBe(whole);
+    expect(steps("x".repeat(hash.length))).toBe(whole);
+  });
 });
 
 describe("authentication", () => {
@@ -53,6 +70,50 @@ describe("authentication", () => {
     );
     expect(new Set(details).size).toBe(1);
     expect((await request(account, path)).status).toBe(200);
+  });
+
+  it("does as much for a key that nobody has as for a wrong secret", async () => {
+    const account = await newAccount();
+    const { key } = await newApiKey();
+    const wrong = account.key.slice(0, -1) + (account.key.endsWith("0") ? "1" : "0");
+    const hashes = vi.spyOn(crypto.subtle, "digest");
+    onTestFinished(() => hashes.mockRestore());
+    const work = async (asked: string) => {
+      hashes.mockClear();
+      await expectProblem(request({ id: "", key: asked }, path), "unauthorized");
+      return hashes.mock.calls.length;
+    };
+    expect([await work(wrong), await work(key), await work("sesame")]).toEqual([1, 1, 1]);
+  });
+
+  it("slows down an address that goes on without a valid key, and nobody else", async () => {
+    const account = await newAccount();
+    const from = (address: string, who: { id: string; key: string } | null = null) =>
+      request(who, "/v1/models", { headers: { "cf-connecting-ip": address } });
+    let tries = 0;
+    let last: Response;
+    // The count begins anew each minute, which may be in the middle of this.
+    do {
+      last = await from("203.0.113.7");
+      tries++;
+    } while (last.status === 401 && tries < 700);
+    expect(tries).toBeGreaterThan(300);
+    expect(last.headers.get("retry-after")).toBe("60");
+    await expectProblem(last, "rate_limited");
+    expect((await from("203.0.113.7", account)).status).toBe(200);
+    expect((await from("203.0.113.8")).status).toBe(401);
+  });
+
+  it.each([
+    ["203.0.113.7", "203.0.113.7"],
+    ["::ffff:203.0.113.7", "203.0.113.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::99", "2001:db8:1:2::/64"],
+    ["2001:db8:1:3::99", "2001:db8:1:3::/64"],
+    ["an address", "an address"],
+  ])("counts %s as %s", (address, counted) => {
+    const asking = new Request("http://edge.test/", { headers: { "cf-connecting-ip": address } });
+    expect(addressOf(asking)).toBe(counted);
   });
 
   it("notes when a key was last used", async () => {

@@ -174,10 +174,18 @@ describe("POST /v1/analyses", () => {
     expect((await expectProblem(query, "invalid_request")).detail).toContain("threshold");
   });
 
-  it("refuses a multipart body that is broken off", async () => {
+  it.each([
+    ["is broken off", '--x\r\ncontent-disposition: form-data; name="image"\r\n\r\nabc'],
+    ["names its parts in no encoding", Uint8Array.from("--x\r\n\xff: y\r\n\r\nabc\r\n--x--", (c) => c.charCodeAt(0))],
+    ["has a header without a name", "--x\r\n: y\r\n\r\nabc\r\n--x--"],
+    [
+      "names a file by half a letter",
+      "--x\r\ncontent-disposition: form-data; name=\"image\"; filename*=utf-8''%ff\r\n\r\n",
+    ],
+  ])("refuses a multipart body that %s", async (_, body) => {
     const response = request(await newAccount(), "/v1/analyses", {
       method: "POST",
-      body: '--x\r\ncontent-disposition: form-data; name="image"\r\n\r\nabc',
+      body,
       headers: { "content-type": "multipart/form-data; boundary=x" },
     });
     await expectProblem(response, "invalid_request");

@@ -205,6 +205,16 @@ describe("isolation between accounts", () => {
     }
   });
 
+  it("a message of another's endpoint is in none of one's own", async () => {
+    const receiver = await outside({ status: 200 });
+    const mine = await idOf(postJson(other, "/v1/webhook-endpoints", { url: receiver.url }));
+    for (const [operation, { kind }] of Object.entries(cases)) {
+      if (kind !== "unknown" || !operation.includes("{delivery}")) continue;
+      await expectProblem(ask(other, operation, [mine, owned.delivery]), "not_found");
+    }
+    expect(await receiver.calls()).toEqual([]);
+  });
+
   it("an item of a batch that names another's upload is refused like one that does not exist", async () => {
     const path = "/v1/batches";
     const batch = await idOf(postJson(other, path, { items: [{ upload_id: owned.upload }] }));

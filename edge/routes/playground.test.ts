@@ -107,6 +107,9 @@ it("serves the page under a policy that names itself and the storage, and nothin
   expect(policy).toContain("connect-src 'self' http://storage.test;");
   expect(policy).not.toContain("unsafe");
   expect(response.headers.get("referrer-policy")).toBe("no-referrer");
+  expect(response.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(response.headers.get("x-frame-options")).toBe("SAMEORIGIN");
+  expect(response.headers.get("strict-transport-security")).toContain("max-age=");
   expect(await response.text()).toContain('<script type="module"');
 });
 

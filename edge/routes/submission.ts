@@ -3,7 +3,7 @@ import { type AnalysisOptions, analysisOptions, metadata as metadataSchema } fro
 import { Problem } from "@omni-iml/shared/problems";
 import { jsonSubmission } from "@omni-iml/shared/submission";
 import { type RequestWebhook, requestWebhook } from "@omni-iml/shared/webhooks";
-import { MultipartParseError, parseMultipart } from "@remix-run/multipart-parser";
+import { parseMultipart } from "@remix-run/multipart-parser";
 import type { z } from "zod";
 import { imageType, longestFilename, type Source } from "../intake/input.ts";
 import { invalidField, invalidRequest } from "../middleware/problem-response.ts";
@@ -119,10 +119,9 @@ function readMultipart(body: Uint8Array, contentType: string, limit: number): Pa
       });
     }
   } catch (cause) {
-    if (cause instanceof MultipartParseError) {
-      throw invalidField("body", "cannot be read as multipart/form-data", cause);
-    }
-    throw cause;
+    if (cause instanceof Problem) throw cause;
+    // The parser has an error of its own, and lets those of decoders through: headers that are not UTF-8.
+    throw invalidField("body", "cannot be read as multipart/form-data", cause);
   }
   const image = fields.get("image");
   if (image === undefined) throw new Problem("empty_body", "The multipart body has no field `image`.");

@@ -5,6 +5,7 @@
 import { newId } from "@omni-iml/shared/ids";
 import { playgroundQuota, playgroundRetention } from "@omni-iml/shared/playground";
 import { Problem } from "@omni-iml/shared/problems";
+import ipaddr from "ipaddr.js";
 import { accountCreation } from "../accounts/account-table.ts";
 import { keyCreation } from "../accounts/key-table.ts";
 import type { Environment } from "../environment.ts";
@@ -90,7 +91,18 @@ export function requirePlaygroundSubmission({ source, webhook, options }: Submis
   }
 }
 
-export const addressOf = (request: Request) => request.headers.get("cf-connecting-ip") ?? "unknown";
+/** Whom a request is counted for that shows no key: its address; of IPv6 the network, all of whose addresses one has. */
+export function addressOf(request: Request): string {
+  const address = request.headers.get("cf-connecting-ip") ?? "unknown";
+  if (!ipaddr.isValid(address)) return address;
+  const parsed = ipaddr.process(address);
+  return parsed instanceof ipaddr.IPv6
+    ? `${parsed.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(":")}::/64`
+    : parsed.toString();
+}
 
 /** Throws when this address has used up what `limiter` allows it in a minute. */
 export async function limitAddress(limiter: RateLimit, request: Request, what: string): Promise<void> {

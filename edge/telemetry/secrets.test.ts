@@ -62,7 +62,8 @@ it("the log of everything that goes well and wrong holds no secret", async () =>
   });
   const shared = await request(account, `/v1/analyses/${whole.id}/share`, { method: "POST" });
   const { token } = share.parse(await shared.json());
-  for (const path of [`/v1/shared/${token}`, `/v1/shared/${token}/input`, `/v1/shared/${token}/none`]) {
+  const rooms = ["/v1/shared/", "/shared/", "/v1//shared//", "/V1/Shared/", "/v1/shared%2F", "/v1/analyses/", "/"];
+  for (const path of rooms.flatMap((room) => [`${room}${token}`, `${room}${token}/input`, `${room}${token}/none`])) {
     await request(null, path, { redirect: "manual" });
   }
   await request(account, `/v1/analyses/${whole.id}`, { method: "DELETE" });

@@ -1,11 +1,12 @@
 /** The proxy against real servers and real connections; names are resolved as each test says. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { createServer as createSocketServer, type Socket } from "node:net";
 import { signedHeaders } from "@omni-iml/shared/signature";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type ForwardRequest, forwardPath } from "../../edge/egress/forwarding.ts";
 import { isPublicAddress } from "../../edge/egress/public-address.ts";
-import { disguises, insideIPv4, insideIPv6 } from "../../edge/testing/inside-addresses.ts";
+import { disguises, insideIPv4, insideIPv6, outsideAddresses } from "../../edge/testing/inside-addresses.ts";
 import { createEgressProxy } from "./proxy.ts";
 
 const secret = "the worker signs with this";
@@ -99,7 +100,7 @@ describe("addresses", () => {
     },
   );
 
-  it.each(["8.8.8.8", "93.184.216.34", "2606:4700::1111"])("takes %s for public", (address) => {
+  it.each(["8.8.8.8", "93.184.216.34", "2606:4700::1111", ...outsideAddresses])("takes %s for public", (address) => {
     expect(isPublicAddress(address)).toBe(true);
   });
 
@@ -174,5 +175,83 @@ describe("what passes", () => {
 
   it("only http and https", async () => {
     expect((await forward(lenient, "file:///etc/passwd")).status).toBe(400);
+  });
+});
+
+describe("a server that means harm", () => {
+  /** Says the same again and again until its caller has gone. */
+  function drip(socket: Socket, text: string): void {
+    const timer = setInterval(() => socket.write(text), 10);
+    socket.once("close", () => clearInterval(timer));
+  }
+  const head = "HTTP/1.1 200 OK\r\n";
+  const behaviours: [name: string, ends: string, act: (socket: Socket) => void][] = [
+    ["no HTTP at all", "unreachable", (socket) => socket.end("220 smtp.example.com ESMTP\r\n\r\n")],
+    ["an end at once", "unreachable", (socket) => socket.end()],
+    ["headers of 100 kB", "unreachable", (socket) => socket.write(`${head}a: ${"x".repeat(100_000)}\r\n\r\n`)],
+    [
+      "two lengths",
+      "unreachable",
+      (socket) => socket.end(`${head}content-length: 2\r\ncontent-length: 5\r\n\r\nhello`),
+    ],
+    [
+      "a length and chunks",
+      "unreachable",
+      (socket) => socket.end(`${head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`),
+    ],
+    [
+      "a switch to another protocol",
+      "unreachable",
+      (socket) => socket.write("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"),
+    ],
+    ["hints without end", "timed_out", (socket) => drip(socket, "HTTP/1.1 103 Early Hints\r\nlink: <a>\r\n\r\n")],
+    [
+      "headers without end",
+      "timed_out",
+      (socket) => {
+        socket.write(head);
+        drip(socket, "a: b\r\n");
+      },
+    ],
+    ["silence", "timed_out", () => undefined],
+    [
+      "a chunk that is none",
+      "broken",
+      (socket) => socket.write(`${head}transfer-encoding: chunked\r\n\r\n5\r\nhello\r\nZZ\r\nof-the-body\r\n`),
+    ],
+    ["less than it names", "broken", (socket) => socket.end(`${head}content-length: 100\r\n\r\nof-the-body`)],
+    [
+      "a reset in the middle",
+      "broken",
+      (socket) => {
+        socket.write(`${head}content-length: 100\r\n\r\nof-the-body`);
+        setTimeout(() => socket.resetAndDestroy(), 50);
+      },
+    ],
+    ["more than it names", "2", (socket) => void socket.write(`${head}content-length: 2\r\n\r\nok${head}\r\n`)],
+  ];
+
+  it.each(behaviours)("%s: ends in time, in silence, and harms nobody else", async (_, ends, act) => {
+    const complaint = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const sockets = new Set<Socket>();
+    const harmful = createSocketServer((socket) => {
+      sockets.add(socket);
+      socket.on("error", () => undefined).once("data", () => act(socket));
+    });
+    harmful.listen(0, "127.0.0.1");
+    await once(harmful, "listening");
+    onTestFinished(() => {
+      complaint.mockRestore();
+      for (const socket of sockets) socket.destroy();
+      harmful.close();
+    });
+    const address = harmful.address();
+    if (address === null || typeof address === "string") throw new Error("the server has no port");
+    const response = await forward(lenient, `http://127.0.0.1:${address.port}/?token=secret`, { timeout: 500 });
+    if (ends === "broken") await expect(response.text()).rejects.toThrow();
+    else if (ends === "2") expect(await response.text()).toBe("ok");
+    else await expectFailure(response, ends);
+    expect(await (await forward(lenient, `http://127.0.0.1:${portOf(target)}/`)).text()).toBe("hello");
+    expect(complaint).not.toHaveBeenCalled();
   });
 });

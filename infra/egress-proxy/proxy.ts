@@ -136,7 +136,13 @@ function connect(url: URL, addresses: string[], wanted: ForwardRequest, signal: 
     const length = body === null ? {} : { "content-length": String(Buffer.byteLength(body)) };
     // No agent: a pooled connection would be chosen by name.
     const request = begin(url, { method, headers: { ...headers, ...length }, lookup, signal, agent: false });
-    request.once("response", done).once("error", fail).end(body);
+    // A 101, which nobody asked for, comes in place of a response; unheard, it would leave this waiting for ever.
+    request.once("upgrade", (_response, socket) => {
+      socket.destroy();
+      fail(new Error("the answer is a switch to another protocol"));
+    });
+    // `on`: a second error, after the response, would end the process if nobody listened.
+    request.once("response", done).on("error", fail).end(body);
   });
 }
 

@@ -6,7 +6,9 @@ from torch.nn import functional
 
 from omni_iml.model import Output
 
-# Below this difference of the two coarse losses neither modality is the better one, and the gate learns nothing.
+# The fused features hold what the others do, and more: RGB must beat them by this much of the coarse loss to be passed.
+RGB_ADVANTAGE = 0.05
+# So near that border neither choice is the better one, and the gate learns nothing.
 GATE_MARGIN = 0.01
 
 
@@ -30,10 +32,15 @@ def coarse_losses(coarse_rgb: Tensor, coarse_fused: Tensor, mask: Tensor) -> tup
     return mask_loss(coarse_rgb, target), mask_loss(coarse_fused, target)
 
 
+def worth_fusing(rgb: Tensor, fused: Tensor) -> Tensor:
+    """Which samples the fused features should pass for, bool [N], by the coarse masks' losses [N]."""
+    return fused.detach() < rgb.detach() + RGB_ADVANTAGE
+
+
 def head_losses(rgb: Tensor, fused: Tensor, gate: Tensor) -> dict[str, Tensor]:
     """Losses of the perception heads and the gate: the coarse masks' losses [N] and the gate's logit [N]."""
-    better = (fused < rgb).float()
-    decided = ((fused - rgb).abs() > GATE_MARGIN).float().detach()
+    better = worth_fusing(rgb, fused).float()
+    decided = ((fused - rgb - RGB_ADVANTAGE).abs() > GATE_MARGIN).float().detach()
     choice = functional.binary_cross_entropy_with_logits(gate, better, reduction="none")
     return {
         "coarse_rgb": rgb.mean(),

@@ -1,6 +1,7 @@
 import io
 import itertools
 import json
+import math
 import pathlib
 
 import cv2
@@ -9,13 +10,14 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from omni_iml import inference, metrics, shards
 from omni_iml.anomaly import AnomalyEnhancement, box_iou, roi_align
 from omni_iml.decoder import DynamicFilter, SelfCorrelation
 from omni_iml.encoder import EfficientNetLite2, HighPass
 from omni_iml.frequency import FrequencyHead, dct_kernels
-from omni_iml.losses import GATE_MARGIN, coarse_losses, head_losses, mask_loss
+from omni_iml.losses import GATE_MARGIN, RGB_ADVANTAGE, coarse_losses, head_losses, mask_loss
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import INPUTS, Serving, example, export_onnx
 
@@ -149,15 +151,21 @@ def test_mask_loss_is_small_for_the_truth_and_large_for_its_opposite():
     assert (mask_loss(bad, mask) > 1).all()
 
 
-def test_gate_learns_nothing_from_equal_masks():
+def test_gate_learns_to_fuse_unless_rgb_is_clearly_better():
     logits = torch.zeros(1, 1, 4, 4)
     mask = torch.zeros(1, 32, 32, dtype=torch.bool)
+    # The loss of an empty mask at logit x is softplus(x).
+    rgb = float(functional.softplus(torch.tensor(0.0)))
 
-    def gate_loss(fused: torch.Tensor) -> torch.Tensor:
-        return head_losses(*coarse_losses(logits, fused, mask), torch.tensor([3.0]))["gate"]
+    def gate_loss(fused: float, gate: float) -> float:
+        logit = math.log(math.expm1(fused))
+        losses = coarse_losses(logits, logits + logit, mask)
+        return float(head_losses(*losses, torch.tensor([gate]))["gate"])
 
-    assert gate_loss(logits + GATE_MARGIN / 4) == 0
-    assert gate_loss(logits + 2) > 1
+    assert gate_loss(rgb, 3.0) < 0.1 < 1 < gate_loss(rgb, -3.0)
+    assert gate_loss(rgb + RGB_ADVANTAGE / 2, 3.0) < 0.1
+    assert gate_loss(rgb + RGB_ADVANTAGE * 2, -3.0) < 0.1 < 1 < gate_loss(rgb + RGB_ADVANTAGE * 2, 3.0)
+    assert gate_loss(rgb + RGB_ADVANTAGE + GATE_MARGIN / 2, 3.0) == 0
 
 
 def test_roi_align_reads_the_box_it_is_given():

@@ -5,6 +5,16 @@ import { describe, expect, it } from "vitest";
 import { pages, readPage, repository, snippetsOf } from "./pages.ts";
 import { problemsPage } from "./problems.ts";
 
+/** Pages for those who run or build it, whose snippets need more than a test has. */
+const others = [
+  "ARCHITECTURE.md",
+  "infra/README.md",
+  "infra/runbooks.md",
+  "gpu-runner/telemetry/README.md",
+  "model/README.md",
+  "model/NOTES.md",
+];
+
 /** What `npm run` runs, in the root and in the client's package. */
 const scripts = new Set(
   ["package.json", "sdk/package.json"].flatMap((path) => {
@@ -30,7 +40,7 @@ describe("documentation", () => {
     await expect(problemsPage()).toMatchFileSnapshot("../../docs/problems.md");
   });
 
-  it.each([...pages, "ARCHITECTURE.md"])("%s links to what there is", (page) => {
+  it.each([...pages, ...others])("%s links to what there is", (page) => {
     const links = [...readPage(page).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target = ""]) => target);
     const dead = links.filter((link) => {
       const [path = "", anchor] = link.split("#");
@@ -41,12 +51,15 @@ describe("documentation", () => {
     expect(dead).toEqual([]);
   });
 
-  it.each([...pages, "ARCHITECTURE.md"])("%s names tests and commands that there are", (page) => {
+  it.each([...pages, ...others])("%s names tests and commands that there are", (page) => {
     const text = readPage(page);
     const named = [...text.matchAll(/`([\w*./-]+\/[\w*.-]+\.test\.ts)`/g)].map(([, path = ""]) => path);
     expect(named.filter((path) => globSync(path, { cwd: repository }).length === 0)).toEqual([]);
     const run = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, script = ""]) => script);
     expect(run.filter((script) => !scripts.has(script))).toEqual([]);
+    const administered = [...text.matchAll(/\bomni-iml admin ([a-z-]+(?: [a-z]+)?)/g)].map(([command]) => command);
+    const usage = readPage("sdk/command/admin.ts");
+    expect(administered.filter((command) => !usage.includes(command))).toEqual([]);
   });
 
   it("points from each promise of the README to what holds it", () => {

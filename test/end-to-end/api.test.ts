@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { analysis as analysisSchema } from "@omni-iml/shared/analysis";
 import { newId } from "@omni-iml/shared/ids";
 import { problemDocument } from "@omni-iml/shared/problems";
+import { upload as uploadSchema } from "@omni-iml/shared/uploads";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withAlteredSignature } from "../../infra/local/demonstration.ts";
@@ -174,6 +175,89 @@ describe("an analysis", () => {
     await analyses.delete(analysis.id);
     await expect(analyses.retrieve(analysis.id)).rejects.toMatchObject({ code: "gone" });
     expect((await fetch(address)).status).toBe(404);
+  });
+});
+
+describe("a signed address", () => {
+  const parameter = (name: string, value: string) => (url: URL) => url.searchParams.set(name, value);
+  const path = (from: RegExp, to: string) => (url: URL) => {
+    url.pathname = url.pathname.replace(from, to);
+  };
+  const asSigned = () => undefined;
+  const refused = [400, 401, 403, 404, 405, 501];
+
+  /** What somebody who holds the address of a file could make of it. */
+  const changes: [what: string, change: (url: URL, of: { report: URL; input: string }) => void][] = [
+    ["another file", (url, { report }) => path(/[^/]+$/, report.pathname.replace(/^.*\//, ""))(url)],
+    ["the image that was sent", (url, { input }) => path(/results\/.*$/, input)(url)],
+    ["a way up", path(/$/, "/%2e%2e/%2e%2e/")],
+    ["the whole bucket", path(/results\/.*$/, "")],
+    [
+      "another file's signature",
+      (url, { report }) => parameter("X-Amz-Signature", report.searchParams.get("X-Amz-Signature") ?? "")(url),
+    ],
+    ["no signature", (url) => url.searchParams.delete("X-Amz-Signature")],
+    ["an empty signature", parameter("X-Amz-Signature", "")],
+    ["a longer life", parameter("X-Amz-Expires", "604800")],
+    [
+      "a later beginning",
+      parameter("X-Amz-Date", new Date(Date.now() + 60_000).toISOString().replaceAll(/[-:]|\.\d+/g, "")),
+    ],
+    ["another's name", parameter("X-Amz-Credential", "nobody/20261126/auto/s3/aws4_request")],
+    ["no signed headers", parameter("X-Amz-SignedHeaders", "")],
+    ["no algorithm", parameter("X-Amz-Algorithm", "none")],
+    ["another type for the browser", parameter("response-content-type", "text/html")],
+    ["one more parameter", parameter("acl", "")],
+  ];
+
+  it("opens what it was signed for, in the way that it was signed for, and nothing else", async () => {
+    const image = await photograph(120, 100);
+    const { id } = await service.client.analyses.create({ image, wait: 60 });
+    const owner: { account_id: string } = JSON.parse(await readFile(join(state.path, "secrets.json"), "utf8"));
+    const input = `inputs/${owner.account_id}/${id}`;
+    const ask = async (change: (typeof changes)[number][1], method = "GET") => {
+      // Signed anew each time: it must not be its age that it is refused for.
+      const { files } = await service.client.analyses.retrieve(id);
+      const url = new URL(files.mask?.url ?? "");
+      change(url, { report: new URL(files.report?.url ?? ""), input });
+      const answer = await fetch(url, { method, ...(method === "GET" ? {} : { body: "something else" }) });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    expect(await ask(asSigned)).toBe(200);
+    for (const [what, change] of changes) expect(refused, what).toContain(await ask(change));
+    for (const method of ["PUT", "POST", "DELETE"]) expect(refused, method).toContain(await ask(asSigned, method));
+    const { files } = await service.client.analyses.retrieve(id);
+    const left = createHash("sha256").update(await download(files.mask?.url));
+    expect(left.digest("hex")).toBe(files.mask?.sha256);
+  });
+
+  it("that takes an upload shows nothing, and takes nothing else", async () => {
+    const response = await service.fetch("/v1/uploads", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: '{"bytes":9,"content_type":"image/png"}',
+    });
+    const { put } = uploadSchema.parse(await response.json());
+    if (put === null) throw new Error("the upload has no address");
+    // fetch counts the bytes itself.
+    const { "content-length": _, ...headers } = put.headers;
+    const send = async (change: (url: URL) => void, init: RequestInit = {}) => {
+      const url = new URL(put.url);
+      change(url);
+      const answer = await fetch(url, { method: "PUT", headers, body: "nine byte", ...init });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    expect(refused).toContain(await send(path(/[^/]+$/, "another")));
+    expect(refused).toContain(await send(path(/uploads\//, "results/")));
+    expect(refused).toContain(await send(parameter("X-Amz-Expires", "604800")));
+    expect(refused).toContain(await send(asSigned, { body: "ten bytes." }));
+    expect(refused).toContain(await send(asSigned, { headers: { ...headers, "content-type": "text/html" } }));
+    for (const method of ["GET", "DELETE"]) {
+      expect(refused, method).toContain(await send(asSigned, { method, body: null }));
+    }
+    expect(await send(asSigned)).toBe(200);
   });
 });
 

@@ -123,7 +123,9 @@ export async function hostileImages(): Promise<HostileImage[]> {
     as((image) => image.tiff({ compression: "deflate" })),
   ]);
   const cmyk = await as((image) => image.toColourspace("cmyk").jpeg());
-  const animated = await sharp(Buffer.alloc(100 * 100 * 40 * 3, 90), {
+  // Frames that are alike would become one, and no animation.
+  const frames = Buffer.concat(Array.from({ length: 40 }, (_, n) => Buffer.alloc(100 * 100 * 3, 6 * n)));
+  const animated = await sharp(frames, {
     raw: { width: 100, height: 100 * 40, channels: 3, pageHeight: 100 },
   })
     .webp({ loop: 0 })
@@ -134,6 +136,7 @@ export async function hostileImages(): Promise<HostileImage[]> {
     .toColourspace("rgb16")
     .png()
     .toBuffer();
+  const heic = readFileSync(join(repository, "gpu-runner/image/golden/photo.heic"));
   const idat = pngChunk("IDAT", deflateSync(Buffer.alloc(100 * (100 * 3 + 1), 7)));
   const problem = (name: string, bytes: Buffer): HostileImage => ({ name, bytes, ends: "problem" });
   const result = (name: string, bytes: Buffer): HostileImage => ({ name, bytes, ends: "result" });
@@ -186,6 +189,14 @@ export async function hostileImages(): Promise<HostileImage[]> {
         made.writeUInt16LE(0x3fff, 26);
         made.writeUInt16LE(0x3fff, 28);
         return made;
+      })(),
+    ),
+    problem(
+      "webp of 40 frames on a canvas of 2^24 squared",
+      (() => {
+        const made = Buffer.from(animated);
+        if (made.toString("latin1", 12, 16) !== "VP8X") throw new Error("the animation has no canvas");
+        return made.fill(0xff, 24, 30);
       })(),
     ),
     problem(
@@ -256,6 +267,7 @@ export async function hostileImages(): Promise<HostileImage[]> {
     ),
     problem("avif claims 2^31 squared", overwrite(overwrite(avif, "ispe", 8, 0x7fffffff), "ispe", 12, 0x7fffffff)),
     problem("avif claims 70 × 70 but is larger", overwrite(overwrite(avif, "ispe", 8, 70), "ispe", 12, 70)),
+    problem("heic claims 2^31 squared", overwrite(overwrite(heic, "ispe", 8, 0x7fffffff), "ispe", 12, 0x7fffffff)),
     problem(
       "heic of boxes without end",
       Buffer.concat([

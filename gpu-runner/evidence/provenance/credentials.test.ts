@@ -1,5 +1,7 @@
 /** Files signed by golden/make.py, read by c2pa-rs. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { EvidenceCode } from "../codes.ts";
 import { type Credentials, readCredentials } from "./credentials.ts";
@@ -47,6 +49,29 @@ describe("Content Credentials", () => {
   it("of a generated picture declare it to be generated", async () => {
     const credentials = await readCredentials(golden("generated.png"), "image/png", null);
     expect(statedOf(credentials)).toEqual(["content_credentials_valid", "declared_generated"]);
+  });
+
+  it("that are said to lie elsewhere are not fetched: the runner asks nobody whom an image names", async () => {
+    let asked = 0;
+    const elsewhere = createServer((_, response) => {
+      asked++;
+      response.end();
+    }).listen(0, "127.0.0.1");
+    await once(elsewhere, "listening");
+    const address = elsewhere.address();
+    if (address === null || typeof address === "string") throw new Error("the server has no port");
+    const xmp =
+      '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' +
+      '<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" ' +
+      `dcterms:provenance="http://127.0.0.1:${address.port}/manifest.c2pa"/></rdf:RDF></x:xmpmeta>`;
+    const body = Buffer.concat([Buffer.from("http://ns.adobe.com/xap/1.0/\0", "latin1"), Buffer.from(xmp)]);
+    const head = Buffer.from([0xff, 0xe1, 0, 0]);
+    head.writeUInt16BE(body.length + 2, 2);
+    const naming = Buffer.concat([unsigned.subarray(0, 2), head, body, unsigned.subarray(2)]);
+    // c2pa-rs has found the address, and would go there if it were allowed to.
+    await expect(readCredentials(naming, "image/jpeg", null)).rejects.toThrow(/RemoteManifestUrl/);
+    expect(asked).toBe(0);
+    elsewhere.close();
   });
 
   it("are none in a file without", async () => {
