@@ -169,4 +169,11 @@ describe("300 megapixels are refused by what the header claims", () => {
     expect(() => refuseUnanalysable(header, limit)).toThrow(tooMany);
     await expect(decodeImage(bytes, limit)).rejects.toEqual(tooMany);
   });
+
+  it("of a BigTIFF whose height no number holds", () => {
+    const bytes = tiff(true);
+    bytes.writeUInt16LE(16, 24 + 20 + 2);
+    bytes.writeBigUInt64LE(2n ** 62n, 24 + 20 + 12);
+    expect(() => readHeader(bytes)).toThrow(expect.objectContaining({ code: "image_corrupt" }));
+  });
 });

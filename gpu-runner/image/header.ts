@@ -138,6 +138,10 @@ export function readHeader(bytes: Uint8Array): ImageHeader {
 
 function requireSize(header: ImageHeader): ImageHeader {
   if (header.width < 1 || header.height < 1) throw new Problem("image_corrupt", "The file names no image size.");
+  // BigTIFF counts in 64 bits, of which a number holds 53: beyond them even the refusal would name a wrong size.
+  if (!Number.isSafeInteger(header.width) || !Number.isSafeInteger(header.height)) {
+    throw new Problem("image_corrupt", "The file names an image size that no image can have.");
+  }
   return header;
 }
 
