@@ -92,11 +92,11 @@ def images(folder: pathlib.Path, every: int) -> Iterator[tuple[str, Decoded, np.
 def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | None, pipeline: dict) -> Examined:
     """Runs tiles once and each size of the view."""
     found = analyse(session, image, pipeline | {"view": {"size": max(image.pixels.shape), "weight": 0.0}})
-    larger = {size: max(image.pixels.shape[:2]) > size for size in VIEW_SIZES}
-    views = {}
+    views = dict.fromkeys(VIEW_SIZES)
     for size in VIEW_SIZES:
-        probability, score = whole(session, image.pixels, size) if larger[size] else (None, None)
-        views[size] = None if probability is None else (levels(probability), score)
+        if max(image.pixels.shape[:2]) > size:
+            probability, score = whole(session, image.pixels, size)
+            views[size] = levels(probability), score
     return Examined(domain, levels(found.tiles), views, found.scores, mask)
 
 

@@ -102,11 +102,8 @@ class Training:
         """Takes a checkpoint's averaged weights, but for the parts that --renew names; raises ValueError otherwise."""
         if not self.args.renew:
             refuse_other_config(state["config"], self.config)
-        kept = {
-            name: value
-            for name, value in state["ema"].items()
-            if not name.startswith(tuple(f"{part}." for part in self.args.renew))
-        }
+        anew = tuple(f"{part}." for part in self.args.renew)
+        kept = {name: value for name, value in state["ema"].items() if not name.startswith(anew)}
         own = self.model.state_dict()
         unlike = [name for name, value in kept.items() if name not in own or own[name].shape != value.shape]
         missing = {name.split(".")[0] for name in own.keys() - kept.keys()} - set(self.args.renew)

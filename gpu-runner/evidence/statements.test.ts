@@ -9,6 +9,7 @@ import { expect, it, vi } from "vitest";
 import { decodeImage } from "../image/decode.ts";
 import { verdictOf } from "../result/score.ts";
 import { region } from "../testing/finding.ts";
+import { resource } from "../testing/photoshop.ts";
 import { type CaveatCode, type EvidenceCode, evidenceCodes, undecidable } from "./codes.ts";
 import { type Examined, type ExamineInput, examine } from "./evidence.ts";
 
@@ -98,15 +99,6 @@ function withPreview(preview: Buffer): Promise<Buffer> {
 }
 
 const preview = (picture: Buffer) => sharp(picture).resize(160, 120, { fit: "fill" }).jpeg({ quality: 70 }).toBuffer();
-
-/** One of Photoshop's image resources. */
-function resource(number: number, data: Buffer): Buffer {
-  const head = Buffer.alloc(12);
-  head.write("8BIM");
-  head.writeUInt16BE(number, 4);
-  head.writeUInt32BE(data.length, 8);
-  return Buffer.concat([head, data, Buffer.alloc(data.length % 2)]);
-}
 
 async function withResources(...resources: Buffer[]): Promise<Buffer> {
   return withSegment(await jpeg(pristine, 90), 0xed, "Photoshop 3.0\0", Buffer.concat(resources));

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { decodeImage, type MetadataBlocks } from "../../image/decode.ts";
+import { resource } from "../../testing/photoshop.ts";
 import type { EvidenceCode, EvidenceDetails } from "../codes.ts";
 import { readMetadata } from "./read.ts";
 import { metadataEvidence, thumbnailEvidence } from "./statements.ts";
@@ -25,15 +26,6 @@ async function statedOf(blocks: Partial<MetadataBlocks>) {
 
 function packet(properties: string): Buffer {
   return Buffer.from(`<x:xmpmeta><rdf:RDF><rdf:Description ${properties}/></rdf:RDF></x:xmpmeta>`);
-}
-
-/** One of Photoshop's image resources. */
-function resource(number: number, data: Buffer): Buffer {
-  const head = Buffer.alloc(12);
-  head.write("8BIM");
-  head.writeUInt16BE(number, 4);
-  head.writeUInt32BE(data.length, 8);
-  return Buffer.concat([head, data, Buffer.alloc(data.length % 2)]);
 }
 
 /** An EXIF block (TIFF, little-endian) with nothing but a preview. */
