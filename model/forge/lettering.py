@@ -89,7 +89,7 @@ def matching_font(rng: np.random.Generator, text: str, part: np.ndarray, tries: 
         return draw_font(rng)
     wanted = np.abs(grey - float(ground.mean()))
     wanted -= wanted.mean()
-    best, best_score = "", -2.0
+    best, best_score = "", -np.inf
     for _ in range(tries):
         font = draw_font(rng)
         ink = coverage(text, font, part.shape[0])

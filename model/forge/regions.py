@@ -202,7 +202,7 @@ def horizon(pixels: np.ndarray) -> np.ndarray | None:
     gain = np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1))
     gain = np.minimum(gain, np.percentile(gain, 98))
     gain[: small_h // 7], gain[-small_h // 6 :] = -1e4, -1e4
-    best, came = gain[:, 0].copy(), np.zeros((small_h, small_w), np.int8)
+    best, came = gain[:, 0].copy(), np.zeros((small_h, small_w), np.int16)
     for column in range(1, small_w):
         steps = np.stack([np.roll(best, 2), np.roll(best, 1), best, np.roll(best, -1), np.roll(best, -2)])
         came[:, column] = np.argmax(steps, axis=0) - 2

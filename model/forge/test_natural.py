@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from .histories import resize_mask
+from .lettering import matching_font
 from .natural import _membrane, filled, noise_level, noise_matched, paste, seamless_clone, transformed
 from .regions import bounds, component_boxes, draw_area, horizon, matte, shape_in_frame
 from .testing import texture
@@ -95,6 +98,20 @@ def test_the_horizon_is_found() -> None:
     landscape[sky] += 170
     found = horizon(landscape)
     assert found is not None and (found == sky).mean() > 0.96
+
+
+def test_a_low_horizon_of_a_tall_picture_is_found() -> None:
+    landscape = texture(np.random.default_rng(8), 400, 160) // 6
+    sky = np.arange(400)[:, None] < np.full(160, 300)[None]
+    landscape[sky] += 170
+    found = horizon(landscape)
+    assert found is not None and (found == sky).mean() > 0.96
+
+
+def test_some_font_matches_whatever_the_shape_of_the_text() -> None:
+    stripes = np.tile(np.repeat(np.array([20, 230], np.uint8), 8), 250)
+    part = np.repeat(np.tile(stripes, (4, 1))[:, :, None], 3, 2)
+    assert Path(matching_font(np.random.default_rng(1), "i", part)).is_file()
 
 
 @pytest.mark.parametrize("name", VARIATIONS)
