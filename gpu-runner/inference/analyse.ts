@@ -84,7 +84,10 @@ export async function analyse(
   const regions = await stage("interpretation", async () => {
     if (job.options.interpretation === "none" || read.length === 0) return read;
     if (interpreter === null || manifest.interpretation === undefined) {
-      degraded.push({ check: "interpretation", reason: "This release has no interpretation model." });
+      degraded.push({
+        check: "interpretation",
+        reason: english.shortcoming({ part: "interpretation", reason: "no_model" }),
+      });
       return read;
     }
     try {
@@ -98,8 +101,8 @@ export async function analyse(
       return interpreted;
     } catch (error) {
       signal.throwIfAborted();
-      const reason = error instanceof Error ? error.message : String(error);
-      degraded.push({ check: "interpretation", reason: `The interpretation model failed: ${reason}`, retryable: true });
+      const reason = english.shortcoming({ part: "interpretation", reason: "failed", error: textOf(error) });
+      degraded.push({ check: "interpretation", reason, retryable: true });
       return read;
     }
   });
@@ -125,7 +128,7 @@ export async function analyse(
     /** Without them a report or a description is missing, and nothing else. */
     const unlessFailing = <Made>(check: string, made: Promise<Made>) =>
       made.catch((error: unknown) => {
-        const reason = `Its pictures could not be made: ${error instanceof Error ? error.message : error}`;
+        const reason = english.shortcoming({ part: "pictures", reason: "failed", error: textOf(error) });
         degraded.push({ check, reason, retryable: true });
         return null;
       });
@@ -159,6 +162,8 @@ export async function analyse(
     };
   });
 }
+
+const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** The map as the image is displayed; the model saw the stored grid. */
 async function displayed(map: GreyMap, { orientation }: DecodedImage): Promise<GreyMap> {

@@ -12,7 +12,7 @@ import type { Configuration } from "../configuration.ts";
 import type { PixelFinding } from "../inference/protocol.ts";
 import { explain } from "../result/explanation.ts";
 import { english } from "../wording/en.ts";
-import type { Wording } from "../wording/wording.ts";
+import type { LanguageModelShortcoming, Wording } from "../wording/wording.ts";
 import { messagesFor } from "./language-model-prompt.ts";
 import type { PromptPictures } from "./prompt-pictures.ts";
 
@@ -33,9 +33,15 @@ export function languageModelOf(configuration: Configuration): LanguageModel | n
   return { url, model, key: key ?? null, timeout: configuration.INTERPRETER_SECONDS * 1000 };
 }
 
-/** Why the answer of a language model is not used; the message is for the caller. */
-export class LanguageModelFailure extends Error {
+/** Why the answer of a language model is not used; what the caller is told of it is a matter of wording. */
+class LanguageModelFailure extends Error {
   override readonly name = "LanguageModelFailure";
+  readonly shortcoming: LanguageModelShortcoming;
+
+  constructor(shortcoming: LanguageModelShortcoming, options?: ErrorOptions) {
+    super(shortcoming.reason, options);
+    this.shortcoming = shortcoming;
+  }
 }
 
 const sentence = z.string().trim().min(1).max(500);
@@ -88,7 +94,7 @@ export async function describeByLanguageModel(
 ): Promise<PixelFinding> {
   if (pictures === null || pictures.boxes.length === 0) return finding;
   try {
-    if (model === null) throw new LanguageModelFailure("No vision-language model is configured on this service.");
+    if (model === null) throw new LanguageModelFailure({ reason: "not_configured" });
     refuseWrittenInstructions(finding.regions.flatMap(({ content }) => content ?? []));
     const given = await ask(model, pictures, signal);
     refuseNonsense(given, pictures);
@@ -101,7 +107,7 @@ export async function describeByLanguageModel(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof LanguageModelFailure)) throw error;
-    const reason = `${error.message} The built-in interpretation is given instead.`;
+    const reason = wording.shortcoming({ part: "language_model", ...error.shortcoming });
     return { ...finding, degraded_checks: [...finding.degraded_checks, { check: "vlm", reason, retryable: true }] };
   }
 }
@@ -134,15 +140,14 @@ async function ask(model: LanguageModel, pictures: PromptPictures, signal: Abort
       if (response.ok) return parse(await limitedText(response));
       await response.body?.cancel();
       if (left > 1 && worthAnotherTry.has(response.status)) continue;
-      throw new LanguageModelFailure(`The vision-language model answered with status ${response.status}.`);
+      throw new LanguageModelFailure({ reason: "status", status: response.status });
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof LanguageModelFailure) throw error;
       if (time.aborted) {
-        throw new LanguageModelFailure(`The vision-language model did not answer within ${model.timeout / 1000} s.`);
+        throw new LanguageModelFailure({ reason: "out_of_time", seconds: model.timeout / 1000 });
       }
-      if (left <= 1)
-        throw new LanguageModelFailure("The vision-language model could not be reached.", { cause: error });
+      if (left <= 1) throw new LanguageModelFailure({ reason: "unreachable" }, { cause: error });
     }
   }
 }
@@ -152,8 +157,7 @@ async function limitedText(response: Response): Promise<string> {
   let text = "";
   for await (const chunk of response.body ?? []) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.length > mostAnswerBytes)
-      throw new LanguageModelFailure("The vision-language model's answer is too long.");
+    if (text.length > mostAnswerBytes) throw new LanguageModelFailure({ reason: "too_long" });
   }
   return text + decoder.decode();
 }
@@ -161,11 +165,11 @@ async function limitedText(response: Response): Promise<string> {
 function parse(text: string): Answer {
   const outer = completion.safeParse(json(text));
   const content = outer.data?.choices[0]?.message.content;
-  if (content === undefined) throw new LanguageModelFailure("The vision-language model's answer is no completion.");
+  if (content === undefined) throw new LanguageModelFailure({ reason: "no_completion" });
   // Models without an enforced schema put a code fence around JSON.
   const inner = answer.safeParse(json(content.trim().replace(/^```\w*\n([\s\S]*)\n```$/, "$1")));
   if (inner.success) return inner.data;
-  throw new LanguageModelFailure("The vision-language model's answer does not fit its schema.");
+  throw new LanguageModelFailure({ reason: "not_schema" });
 }
 
 function json(text: string): unknown {
@@ -178,7 +182,7 @@ function json(text: string): unknown {
 
 function refuseWrittenInstructions(texts: readonly string[]): void {
   if (texts.some((text) => addressesModel.test(text.replace(/\s+/g, " ")))) {
-    throw new LanguageModelFailure("The image holds text that addresses a language model, so none was listened to.");
+    throw new LanguageModelFailure({ reason: "instructions_in_image" });
   }
 }
 
@@ -187,7 +191,7 @@ function refuseNonsense({ instances }: Answer, { boxes }: PromptPictures): void 
   const asked = boxes.map(({ id }) => id).sort();
   const answered = instances.map(({ id }) => id).sort();
   if (asked.join() !== answered.join()) {
-    throw new LanguageModelFailure("The vision-language model did not describe the regions that it was asked about.");
+    throw new LanguageModelFailure({ reason: "other_regions" });
   }
   const written = instances.flatMap(({ content, relative, artifacts }) => [
     content,
@@ -196,11 +200,11 @@ function refuseNonsense({ instances }: Answer, { boxes }: PromptPictures): void 
   ]);
   refuseWrittenInstructions(written);
   if (written.some((text) => notDescription.test(text))) {
-    throw new LanguageModelFailure("The vision-language model's answer is no description of the regions.");
+    throw new LanguageModelFailure({ reason: "no_description" });
   }
   const descriptions = instances.flatMap(({ artifacts }) => artifacts.map(({ description }) => description));
   if (descriptions.length > 2 && new Set(descriptions).size === 1) {
-    throw new LanguageModelFailure("The vision-language model says the same of everything.");
+    throw new LanguageModelFailure({ reason: "says_the_same" });
   }
 }
 

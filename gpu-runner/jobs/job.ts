@@ -14,6 +14,7 @@ import type { ReportMaker } from "../report/report-maker.ts";
 import { download } from "../storage/download.ts";
 import { upload } from "../storage/upload.ts";
 import type { Telemetry } from "../telemetry/metrics.ts";
+import { english } from "../wording/en.ts";
 import type { Admission } from "./admission.ts";
 
 /** Outputs that are laid out from record and pictures. */
@@ -134,12 +135,13 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     await store("report", encodeRecord(record));
     /** The report, or why there is none. */
     const laidOutOr = async (format: "html" | "pdf"): Promise<Uint8Array | string> => {
-      if (pictures.report === null) return "The report's pictures could not be made.";
+      if (pictures.report === null) return english.shortcoming({ part: "layout", reason: "no_pictures" });
       try {
         return await room.reports.make({ record, pictures: pictures.report, format }, signal);
       } catch (error) {
         signal.throwIfAborted();
-        return `The report could not be laid out: ${error instanceof Error ? error.message : String(error)}.`;
+        const text = error instanceof Error ? error.message : String(error);
+        return english.shortcoming({ part: "layout", reason: "failed", error: text });
       }
     };
     if (layouts.length > 0) {

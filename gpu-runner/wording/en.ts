@@ -1,6 +1,6 @@
 /** English. */
 import { type Certainty, type Region, relativePosition } from "@omni-iml/shared/analysis";
-import type { WordedRegion, Wording } from "./wording.ts";
+import type { LanguageModelShortcoming, WordedRegion, Wording } from "./wording.ts";
 
 const adverbs: Readonly<Record<Certainty, string>> = {
   almost_certain: "almost certainly",
@@ -134,6 +134,33 @@ const verdict: Wording["verdict"] = ({ verdict: said, score, certainty, regions,
   }
 };
 
+function languageModel(shortcoming: LanguageModelShortcoming): string {
+  switch (shortcoming.reason) {
+    case "not_configured":
+      return "No vision-language model is configured on this service.";
+    case "unreachable":
+      return "The vision-language model could not be reached.";
+    case "status":
+      return `The vision-language model answered with status ${shortcoming.status}.`;
+    case "out_of_time":
+      return `The vision-language model did not answer within ${shortcoming.seconds} s.`;
+    case "too_long":
+      return "The vision-language model's answer is too long.";
+    case "no_completion":
+      return "The vision-language model's answer is no completion.";
+    case "not_schema":
+      return "The vision-language model's answer does not fit its schema.";
+    case "instructions_in_image":
+      return "The image holds text that addresses a language model, so none was listened to.";
+    case "other_regions":
+      return "The vision-language model did not describe the regions that it was asked about.";
+    case "no_description":
+      return "The vision-language model's answer is no description of the regions.";
+    case "says_the_same":
+      return "The vision-language model says the same of everything.";
+  }
+}
+
 export const english: Wording = {
   language: "en",
   artifacts,
@@ -162,6 +189,23 @@ export const english: Wording = {
   },
   besides: (summary) => `Besides the pixels: ${summary}`,
   caveat: ({ summary }) => `Bear in mind: ${summary}`,
+  shortcoming(shortcoming) {
+    switch (shortcoming.part) {
+      case "language_model":
+        return `${languageModel(shortcoming)} The built-in interpretation is given instead.`;
+      case "pictures":
+        return `Its pictures could not be made: ${shortcoming.error}`;
+      case "layout":
+        return shortcoming.reason === "no_pictures"
+          ? "The report's pictures could not be made."
+          : `The report could not be laid out: ${shortcoming.error}.`;
+      case "interpretation":
+        return shortcoming.reason === "no_model"
+          ? "This release has no interpretation model."
+          : `The interpretation model failed: ${shortcoming.error}`;
+    }
+  },
+
   seen({ content, relative, kind, reasons }) {
     const end = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
     return [

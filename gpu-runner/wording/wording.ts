@@ -20,6 +20,20 @@ export type WordedRegion = Pick<Region, "id" | "area_fraction" | "position" | "c
   readonly artifacts: readonly ArtifactTitle[];
 };
 
+/** Why a vision-language model's answer is not used. */
+export type LanguageModelShortcoming =
+  | { readonly reason: "not_configured" | "unreachable" | "too_long" | "no_completion" | "not_schema" }
+  | { readonly reason: "instructions_in_image" | "other_regions" | "no_description" | "says_the_same" }
+  | { readonly reason: "status"; readonly status: number }
+  | { readonly reason: "out_of_time"; readonly seconds: number };
+
+/** Why a part of the answer besides the map is missing, or is not what was asked for. */
+export type Shortcoming =
+  | { readonly part: "interpretation"; readonly reason: "no_model" }
+  | { readonly part: "interpretation" | "pictures" | "layout"; readonly reason: "failed"; readonly error: string }
+  | { readonly part: "layout"; readonly reason: "no_pictures" }
+  | ({ readonly part: "language_model" } & LanguageModelShortcoming);
+
 export interface Wording {
   /** BCP 47. */
   readonly language: string;
@@ -56,6 +70,8 @@ export interface Wording {
     readonly kind: ManipulationKind | null;
     readonly reasons: readonly string[];
   }): string;
+  /** Why a check is listed as degraded. */
+  shortcoming(shortcoming: Shortcoming): string;
   /** Marks sentences that a language model wrote about a region. */
   quoted(model: string, sentences: string): string;
   readonly report: ReportWords;
