@@ -31,7 +31,7 @@ import { checkWebhookAddress } from "../webhooks/address.ts";
 import { analysisPath, found, object } from "./analysis-path.ts";
 import { problems, security } from "./documentation.ts";
 import { hashOf, json, nextLink, noQuery } from "./json.ts";
-import { acceptedHeaders, pollingHeaders, retryAfter } from "./polling.ts";
+import { acceptedHeaders, pollingHeaders, sayWhenToAskAgain } from "./polling.ts";
 import { declaredLength, memoryFor, payloadHash, readSubmission } from "./submission.ts";
 
 const prefer = z.object({
@@ -221,10 +221,6 @@ async function waitForEnd(env: Environment, snapshot: AnalysisSnapshot, wait: nu
   }
 }
 
-function sayWhenToAskAgain(context: Context<App>, { status, options }: AnalysisSnapshot): void {
-  if (!hasEnded(status)) context.header("retry-after", retryAfter(options.priority));
-}
-
 async function submit(context: Context<App>): Promise<Response> {
   const { env } = context;
   const limits = settings(env);
@@ -255,7 +251,7 @@ async function submit(context: Context<App>): Promise<Response> {
   snapshot = await waitForEnd(env, snapshot, preference.wait ?? limits.DEFAULT_WAIT_S);
   if (preference.applied !== null) context.header("preference-applied", preference.applied);
   context.header("location", `/v1/analyses/${id}`);
-  sayWhenToAskAgain(context, snapshot);
+  sayWhenToAskAgain(context, hasEnded(snapshot.status), snapshot.options.priority);
   return context.json(await present(snapshot, limits), hasEnded(snapshot.status) ? 201 : 202);
 }
 
@@ -277,7 +273,7 @@ export function registerAnalyses(app: OpenAPIHono<App>): void {
     const first = found(id, await object(context.env, id).read(account));
     const snapshot = found(id, await waitForEnd(context.env, first, preference.wait ?? 0));
     if (preference.applied !== null) context.header("preference-applied", preference.applied);
-    sayWhenToAskAgain(context, snapshot);
+    sayWhenToAskAgain(context, hasEnded(snapshot.status), snapshot.options.priority);
     return context.json(await present(snapshot, settings(context.env)), 200);
   });
 

@@ -4,7 +4,6 @@ import { analysisOptions } from "@omni-iml/shared/analysis";
 import { batch, batchItemPage, newBatch } from "@omni-iml/shared/batches";
 import { idSchema, newId } from "@omni-iml/shared/ids";
 import { Problem } from "@omni-iml/shared/problems";
-import type { Context } from "hono";
 import { z } from "zod";
 import { type BatchSnapshot, describeBatch } from "../batches/snapshot.ts";
 import { settings } from "../environment.ts";
@@ -15,7 +14,7 @@ import { jsonBody } from "../middleware/json-body.ts";
 import { checkWebhookAddress } from "../webhooks/address.ts";
 import { problems, security } from "./documentation.ts";
 import { hashOf, json, nextLink, noQuery } from "./json.ts";
-import { acceptedHeaders, pollingHeaders, retryAfter } from "./polling.ts";
+import { acceptedHeaders, pollingHeaders, sayWhenToAskAgain } from "./polling.ts";
 
 const batchPath = z.strictObject({ id: idSchema("batch") });
 const resource = json(batch);
@@ -119,10 +118,6 @@ function found(id: string, snapshot: BatchSnapshot | null): BatchSnapshot {
   return snapshot;
 }
 
-function sayWhenToAskAgain(context: Context<App>, { endedAt }: BatchSnapshot): void {
-  if (endedAt === null) context.header("retry-after", retryAfter("batch"));
-}
-
 export function registerBatches(app: OpenAPIHono<App>): void {
   app.openapi(create, async (context) => {
     const { env } = context;
@@ -155,14 +150,14 @@ export function registerBatches(app: OpenAPIHono<App>): void {
     );
     const snapshot = found(id, created ?? (await env.BATCHES.getByName(id).read(account)));
     context.header("location", `/v1/batches/${id}`);
-    sayWhenToAskAgain(context, snapshot);
+    sayWhenToAskAgain(context, snapshot.endedAt !== null, "batch");
     return context.json(describeBatch(snapshot), 202);
   });
 
   app.openapi(read, async (context) => {
     const { id } = context.req.valid("param");
     const snapshot = found(id, await context.env.BATCHES.getByName(id).read(context.get("caller").account));
-    sayWhenToAskAgain(context, snapshot);
+    sayWhenToAskAgain(context, snapshot.endedAt !== null, "batch");
     return context.json(describeBatch(snapshot), 200);
   });
 

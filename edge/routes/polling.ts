@@ -1,12 +1,15 @@
 /** When it pays to ask again: what answers about something that has not ended say in `Retry-After`. */
 import type { AnalysisOptions } from "@omni-iml/shared/analysis";
+import type { Context } from "hono";
 import { z } from "zod";
 
 /** Seconds. Somebody waits for an interactive analysis, and it takes few of them; nobody waits for what is done in batches. */
 const pauses = { interactive: 1, batch: 5 } as const satisfies Record<AnalysisOptions["priority"], number>;
 
-/** The value of the header for an analysis of this priority; a batch is asked for as one of `batch` is. */
-export const retryAfter = (priority: AnalysisOptions["priority"]): string => String(pauses[priority]);
+/** Tells when to ask again for what has not `ended` yet. */
+export function sayWhenToAskAgain(context: Context, ended: boolean, priority: AnalysisOptions["priority"]): void {
+  if (!ended) context.header("retry-after", String(pauses[priority]));
+}
 
 const seconds = z
   .string()
