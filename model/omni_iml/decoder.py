@@ -4,43 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.layers import ConvNorm, full_precision
+from omni_iml.layers import ConvNorm
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear to the height and width of `like`."""
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-class SelfCorrelation(nn.Module):
-    """Where else in the image a place looks the same: copy-move is a pair of places, and one place alone can't show it.
-
-    Features [N, cin, h, w] to [N, width, h, w] from the `top` highest cosine similarities of each position outside its
-    own neighbourhood, with the offsets they point at.
-    """
-
-    def __init__(self, cin: int, width: int, key: int = 48, radius: int = 2, top: int = 4):
-        super().__init__()
-        self.key = nn.Conv2d(cin, key, 1)
-        self.radius, self.top = radius, top
-        self.layers = nn.Sequential(ConvNorm(3 * top, width, 3), ConvNorm(width, width, 1, act=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, cin, h, w] to [N, width, h, w]."""
-        n, _, h, w = x.shape
-        ones = torch.ones_like(x[0, 0])
-        y = (ones.cumsum(0) - 1).reshape(-1)
-        x_ = (ones.cumsum(1) - 1).reshape(-1)
-        near = ((y[:, None] - y).abs() <= self.radius) & ((x_[:, None] - x_).abs() <= self.radius)
-        key = functional.normalize(self.key(x).flatten(2).float(), dim=1)
-        with full_precision(x):
-            similarity = key.transpose(1, 2) @ key - 2 * near.to(key.dtype)
-        best, where = similarity.topk(self.top, dim=2)
-        extent = torch.maximum(y.max(), x_.max()) + 1
-        dy = (y[where] - y[:, None]) / extent
-        dx = (x_[where] - x_[:, None]) / extent
-        found = torch.cat([best, dy, dx], 2).transpose(1, 2).reshape(n, 3 * self.top, h, w)
-        return self.layers(found)
 
 
 class DynamicFilter(nn.Module):
@@ -81,22 +50,26 @@ class Decoder(nn.Module):
     of the same width found less than a plain dense one.
     """
 
-    def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool, correlation: bool):
+    def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool):
         super().__init__()
         self.lateral = nn.ModuleList(ConvNorm(cin, width, 1, act=False) for cin in widths)
         self.smooth = nn.ModuleList(ConvNorm(width, width, 3) for _ in widths)
-        self.correlation = SelfCorrelation(widths[2], width) if correlation else None
         self.gather = ConvNorm(width * (len(widths) - 1), width, 1)
         self.filters = nn.ModuleList(DynamicFilter(width, dilation, dynamic) for dilation in (1, 3, 6))
         self.refine = ConvNorm(width, width, 3)
         self.predict = nn.Conv2d(width, 1, 1)
 
-    def pyramid(self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, last: Tensor) -> list[Tensor]:
-        """Encoder features at strides 4, 8, 16, 32, fused top-down: F1…F4, each [N, width, ·, ·]."""
+    def pyramid(
+        self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, last: Tensor, repeated: Tensor | None
+    ) -> list[Tensor]:
+        """Encoder features at strides 4, 8, 16, 32, fused top-down: F1…F4, each [N, width, ·, ·].
+
+        `repeated` [N, width, H/16, W/16] is what self-correlation says, where there is one.
+        """
         found = (quarter, eighth, sixteenth, last)
         levels = [lateral(x) for lateral, x in zip(self.lateral, found, strict=True)]
-        if self.correlation is not None:
-            levels[2] = levels[2] + self.correlation(sixteenth)
+        if repeated is not None:
+            levels[2] = levels[2] + repeated
         for i in (2, 1, 0):
             levels[i] = levels[i] + resize(levels[i + 1], levels[i])
         return [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]

@@ -63,7 +63,7 @@ WEIGHTS = {
     "coarse_rgb": 0.3,
     "coarse_fused": 0.3,
     "gate": 0.1,
-    "score": 0.3,
+    "score": 0.5,
     "domain": 0.05,
     "anomaly": 0.2,
 }

@@ -11,6 +11,7 @@ from omni_iml.decoder import Decoder, resize
 from omni_iml.encoder import ENDS, WIDTHS, EfficientNetLite2, VisionHead
 from omni_iml.frequency import FrequencyHead
 from omni_iml.gate import CoarseMask, Fusion, ModalGate
+from omni_iml.matching import SelfCorrelation
 
 DOMAINS = ("natural", "document", "face", "scene_text")
 
@@ -57,7 +58,8 @@ class OmniIML(nn.Module):
         self.coarse_rgb = CoarseMask(WIDTHS[1])
         self.coarse_fused = CoarseMask(WIDTHS[1])
         self.gate = ModalGate(WIDTHS[1])
-        self.decoder = Decoder(WIDTHS, self.config.decoder_width, self.config.dynamic, self.config.correlation)
+        self.decoder = Decoder(WIDTHS, self.config.decoder_width, self.config.dynamic)
+        self.correlation = SelfCorrelation(self.config.decoder_width) if self.config.correlation else None
         self.score = nn.Sequential(nn.Linear(2 * self.config.decoder_width + 3, 64), nn.ReLU(), nn.Linear(64, 1))
         self.domain = nn.Linear(WIDTHS[3], len(DOMAINS))
 
@@ -70,12 +72,15 @@ class OmniIML(nn.Module):
 
     def perceive(
         self, pixels: Tensor, qtable: Tensor, jpeg: Tensor, early: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, ...]:
-        """Both perception heads and the gate: (quarter, F_rgb, F_fused, P_rgb, P_fused, gate logit)."""
+    ) -> tuple[Tensor | None, ...]:
+        """Both perception heads, gate, self-correlation: (quarter, F_rgb, F_fused, P_rgb, P_fused, logit, repeated)."""
+        early = self.vision.early(pixels) if early is None else early
+        repeated = self.correlation(*early) if self.correlation is not None else None
         quarter, rgb = self.vision(pixels, early)
         fused = self.fusion(rgb, self.frequency(pixels, qtable, jpeg))
         coarse_rgb, coarse_fused = self.coarse_rgb(rgb), self.coarse_fused(fused)
-        return quarter, rgb, fused, coarse_rgb, coarse_fused, self.gate(rgb, fused, coarse_rgb, coarse_fused)
+        gate = self.gate(rgb, fused, coarse_rgb, coarse_fused)
+        return quarter, rgb, fused, coarse_rgb, coarse_fused, gate, repeated
 
     def finish(
         self,
@@ -85,6 +90,7 @@ class OmniIML(nn.Module):
         coarse_rgb: Tensor,
         coarse_fused: Tensor,
         gate: Tensor,
+        repeated: Tensor | None,
         choice: Tensor | None = None,
     ) -> Output:
         """Passes one of the two feature maps per sample (a hard choice) through backbone, decoder and image heads."""
@@ -98,7 +104,7 @@ class OmniIML(nn.Module):
             passed, coarse = (fused, coarse_fused) if self.config.modality == "fused" else (rgb, coarse_rgb)
         sixteenth = self.network.blocks(passed, ENDS[1], ENDS[2])
         last = self.network.blocks(sixteenth, ENDS[2], ENDS[3])
-        pyramid = self.decoder.pyramid(quarter, passed, sixteenth, last)
+        pyramid = self.decoder.pyramid(quarter, passed, sixteenth, last, repeated)
         correction, features = self.decoder(pyramid)
         # The decoder corrects the coarse mask of the modality that passed: it need not find again what is found.
         mask = correction + resize(coarse, quarter)

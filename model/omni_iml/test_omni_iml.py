@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from omni_iml import inference, metrics, shards
 from omni_iml.anomaly import AnomalyEnhancement, box_iou, roi_align
-from omni_iml.decoder import DynamicFilter, SelfCorrelation
+from omni_iml.decoder import DynamicFilter
 from omni_iml.encoder import EfficientNetLite2, HighPass
 from omni_iml.frequency import FrequencyHead, dct_kernels
 from omni_iml.losses import GATE_MARGIN, RGB_ADVANTAGE, coarse_losses, head_losses, mask_loss
+from omni_iml.matching import SelfCorrelation
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import INPUTS, Serving, example, export_onnx
 
@@ -111,17 +112,36 @@ def test_dynamic_filter_equals_mixing_the_kernels_themselves():
     assert torch.allclose(layer(x, overall), expected, atol=1e-5)
 
 
-def test_self_correlation_points_at_the_copy():
-    layer = SelfCorrelation(16, 8)
-    features = torch.randn(1, 16, 12, 12)
-    features[:, :, 8, 9] = features[:, :, 1, 2]
-    captured = {}
-    layer.layers.register_forward_pre_hook(lambda _, inputs: captured.setdefault("found", inputs[0].detach()))
-    layer.eval()(features)
-    found = captured["found"][0]
-    assert found[0, 1, 2] == pytest.approx(1, abs=1e-5)
-    assert found[4, 1, 2] == pytest.approx(7 / 12, abs=1e-5)
-    assert found[8, 1, 2] == pytest.approx(7 / 12, abs=1e-5)
+def test_self_correlation_sees_both_places_of_a_copy():
+    torch.manual_seed(3)
+    key = torch.randn(1, 32, 28, 28)
+    key[:, :, 14:22, 12:20] = key[:, :, 2:10, 2:10]
+    likeness, closely, *_, pointing_back, far, _ = SelfCorrelation.match(key)[0]
+    apart = torch.ones(14, 14, dtype=torch.bool)
+    for place in (slice(1, 5), slice(1, 5)), (slice(7, 11), slice(6, 10)):
+        assert likeness[place].min() > 0.999 and pointing_back[place].min() == 1
+        assert far[place].unique() == (12 - 4) / 16
+        assert closely[place][1:3, 1:3].min() == 1
+        apart[place] = False
+    assert likeness[apart].max() < 0.9 and closely[apart].mean() < 0.1
+
+
+def test_self_correlation_does_not_look_next_door():
+    key = torch.randn(1, 8, 12, 12)
+    key[:, :, :, 1:] = key[:, :, :, :1]
+    _, *_, far, _ = SelfCorrelation.match(key)[0]
+    assert (far >= 0).all()
+
+
+def test_keys_tell_a_place_from_others_after_saving(model):
+    picture = cv2.GaussianBlur(np.random.default_rng(5).integers(0, 256, (128, 128, 3)).astype(np.uint8), (0, 0), 2)
+    _, file = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 70])
+    both = np.stack([picture, cv2.imdecode(file, cv2.IMREAD_COLOR)]).transpose(0, 3, 1, 2)
+    with torch.no_grad():
+        early = model.vision.early(torch.from_numpy(both).float())
+        found = torch.nn.functional.normalize(model.correlation.keys(*early), dim=1).flatten(2)
+    most_like = (found[0].T @ found[1]).argmax(1)
+    assert (most_like == torch.arange(256)).float().mean() > 0.9
 
 
 def test_gate_choice_is_hard_and_can_be_overridden(model):
