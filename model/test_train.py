@@ -223,7 +223,9 @@ def test_a_checkpoint_of_another_shape_needs_its_parts_named(tmp_path, shards, i
     with pytest.raises(ValueError, match=r"does not fit in .*decoder"):
         train.Training(args)
     train.Training(
-        train.arguments(line(tmp_path / "run", shards, init, "--config", wider, "--renew", "decoder", "score"))
+        train.arguments(
+            line(tmp_path / "run", shards, init, "--config", wider, "--renew", "correlation", "decoder", "score")
+        )
     )
 
 
