@@ -407,7 +407,7 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     const scale = page.getByRole("button", { name: "Show at full resolution" });
     const fitted = await scale.textContent();
     await page.keyboard.press("Enter");
-    expect(await scale.textContent()).not.toBe(fitted);
+    await expect.poll(() => scale.textContent()).not.toBe(fitted);
   });
 
   it("has had nothing to complain about, its own policy included", () => {
