@@ -127,10 +127,18 @@ def test_self_correlation_sees_both_places_of_a_copy():
 
 
 def test_self_correlation_does_not_look_next_door():
-    key = torch.randn(1, 8, 12, 12)
-    key[:, :, :, 1:] = key[:, :, :, :1]
-    _, *_, far, _ = SelfCorrelation.match(key)[0]
+    torch.manual_seed(4)
+    key = torch.randn(1, 32, 12, 12)
+    key[:, :, :, 1::2] = key[:, :, :, ::2]
+    likeness, *_, far, _ = SelfCorrelation.match(key)[0]
     assert (far >= 0).all()
+    assert likeness.max() < 0.9
+
+
+def test_self_correlation_says_nothing_of_what_is_alike_everywhere():
+    blank = torch.randn(1, 32, 1, 1) + 1e-5 * torch.randn(1, 32, 28, 28)
+    _, *agreeing, pointing_back, far, _ = SelfCorrelation.match(blank)[0]
+    assert max(seen.max() for seen in (*agreeing, pointing_back, far)) < 0.01
 
 
 def test_keys_tell_a_place_from_others_after_saving(model):
