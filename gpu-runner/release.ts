@@ -1,9 +1,11 @@
 /** The model release on disk: its manifest and the file that the manifest names. */
+
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { type ReleaseManifest, releaseManifest } from "@omni-iml/shared/release";
 import { StartError } from "./configuration.ts";
 
@@ -36,7 +38,7 @@ async function checked(folder: string, model: { readonly file: string; readonly 
 
 function missing(file: string) {
   return (error: unknown): never => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new StartError(`the model release cannot be read: ${file}: ${reason} (MODEL_DIR chooses the folder)`);
   };
 }

@@ -1,6 +1,8 @@
 /** A started runner: HTTP server and inference process, and how they end together. */
+
 import { once } from "node:events";
 import { type ServerType, serve } from "@hono/node-server";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { Problem } from "@omni-iml/shared/problems";
 import type { Logger } from "pino";
 import { type Configuration, StartError } from "./configuration.ts";
@@ -89,7 +91,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
     await inference.start();
   } catch (error) {
     server.close();
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new StartError(`the model cannot be served by the ${configuration.PROVIDER} provider: ${reason}`);
   }
   open = true;
@@ -122,7 +124,7 @@ async function listen(room: InferRoom, { PORT, HOST }: Configuration): Promise<S
   try {
     await once(server, "listening");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new StartError(`cannot listen at ${HOST}:${PORT}: ${reason}`);
   }
   return server;

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import train
-from omni_iml.model import OmniIML
+from omni_iml.model import DOMAINS, OmniIML
 from omni_iml.shards import Stream
 
 HERE = pathlib.Path(__file__).parent
@@ -197,6 +197,16 @@ def test_weights_say_how_often_a_domain_or_kind_is_taken(tmp_path):
     assert not any(kind == "authentic" for sample in samples for kind in sample.kind)
     assert share[1] == pytest.approx(0.5, abs=0.06)
     assert share[0] == pytest.approx(1 / 6, abs=0.05)
+
+
+def test_a_weight_may_be_of_a_kind_within_a_domain(tmp_path):
+    shard(tmp_path / "shard-1-0.npz", 64, 240, 0)
+    batches = Stream(str(tmp_path), 1, 0, weights={"document.authentic": 0.0}).batches()
+    samples = [next(batches) for _ in range(60)]
+    authentic = [
+        DOMAINS[d] for one in samples for d, kind in zip(one.domain, one.kind, strict=True) if kind == "authentic"
+    ]
+    assert set(authentic) == set(DOMAINS) - {"document"}
 
 
 def test_shards_that_were_used_enough_go_but_never_the_last(tmp_path):

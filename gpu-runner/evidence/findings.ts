@@ -1,5 +1,6 @@
 /** One analysis's findings while they come in. */
 
+import { messageOf } from "@omni-iml/shared/message-of";
 import { degradationWords, evidenceWords } from "../wording/en-checks.ts";
 import {
   type CheckName,
@@ -57,7 +58,7 @@ export class Findings {
       if (error instanceof OutOfTime) {
         this.degrade(check, { reason: "out_of_time", milliseconds: error.milliseconds });
       } else {
-        const text = error instanceof Error ? error.message : String(error);
+        const text = messageOf(error);
         const reason = error instanceof ThreadLost ? "thread_lost" : "failed";
         this.degrade(check, { reason, error: text.slice(0, 300) });
       }

@@ -1,5 +1,7 @@
 /** The thread in which checks compute on pixels. Started by threads.ts. */
+
 import { parentPort } from "node:worker_threads";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { examineHistory, type ImageHistory } from "./compression/history.ts";
 import { type Copy, findCopies } from "./copy-move/correspondence.ts";
 import { lumaOf, type Plane, type Point, type RgbPixels, rasterize } from "./plane.ts";
@@ -151,7 +153,5 @@ async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
 parentPort?.on("message", (task: Task) => {
   perform(task)
     .then((outcome) => parentPort?.postMessage({ outcome }))
-    .catch((error: unknown) =>
-      parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) }),
-    );
+    .catch((error: unknown) => parentPort?.postMessage({ error: messageOf(error) }));
 });

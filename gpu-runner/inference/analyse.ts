@@ -1,5 +1,7 @@
 /** One analysis inside the inference process: decode, localise, judge, encode. */
+
 import { domains, type Region } from "@omni-iml/shared/analysis";
+import { messageOf } from "@omni-iml/shared/message-of";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { examine } from "../evidence/evidence.ts";
 import { Findings } from "../evidence/findings.ts";
@@ -101,7 +103,7 @@ export async function analyse(
       return interpreted;
     } catch (error) {
       signal.throwIfAborted();
-      const reason = english.shortcoming({ part: "interpretation", reason: "failed", error: textOf(error) });
+      const reason = english.shortcoming({ part: "interpretation", reason: "failed", error: messageOf(error) });
       degraded.push({ check: "interpretation", reason, retryable: true });
       return read;
     }
@@ -128,7 +130,7 @@ export async function analyse(
     /** Without them a report or a description is missing, and nothing else. */
     const unlessFailing = <Made>(check: string, made: Promise<Made>) =>
       made.catch((error: unknown) => {
-        const reason = english.shortcoming({ part: "pictures", reason: "failed", error: textOf(error) });
+        const reason = english.shortcoming({ part: "pictures", reason: "failed", error: messageOf(error) });
         degraded.push({ check, reason, retryable: true });
         return null;
       });
@@ -162,8 +164,6 @@ export async function analyse(
     };
   });
 }
-
-const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** The map as the image is displayed; the model saw the stored grid. */
 async function displayed(map: GreyMap, { orientation }: DecodedImage): Promise<GreyMap> {

@@ -2,6 +2,7 @@
  * The inference process: the model session on its main thread, everything else of an analysis on image threads. Started
  * by process.ts with a channel over which it is told what to do; it ends with that channel.
  */
+import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
 import { mostInterpreted } from "../interpretation/interpret.ts";
 import { loadInterpreter } from "../interpretation/session.ts";
@@ -83,9 +84,7 @@ async function runBlank(session: Session, count: number, height: number, width: 
 process.on("message", (message) => {
   const order = command.parse(message);
   if (order.type === "load") {
-    load(order).catch((error: unknown) =>
-      tell({ type: "unusable", reason: error instanceof Error ? error.message : String(error) }),
-    );
+    load(order).catch((error: unknown) => tell({ type: "unusable", reason: messageOf(error) }));
   } else if (threads === null) {
     fail(new Error("a job was ordered before the model was loaded"));
   } else if (order.type === "analyse") {

@@ -1,6 +1,8 @@
 /** The main thread's hold on the image threads: one job each, their tiles to the session and the answers back. */
+
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { messageOf } from "@omni-iml/shared/message-of";
 import type { Interpreter } from "../interpretation/contract.ts";
 import { answerRegions, type OfferedRegions } from "../interpretation/exchange.ts";
 import { type Batcher, DeviceExhausted, Lane, type TileResult } from "./batcher.ts";
@@ -115,7 +117,7 @@ export class ImageThreads {
       answer = { id, ...scores };
     } catch (error) {
       if (error instanceof DeviceExhausted) this.#events.broken(error);
-      answer = { id, failure: error instanceof Error ? error.message : String(error) };
+      answer = { id, failure: messageOf(error) };
     }
     this.#order(thread, { type: "answer", ...answer });
   }

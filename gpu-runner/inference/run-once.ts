@@ -4,11 +4,13 @@
  *
  *   node gpu-runner/inference/run-once.ts [--model-dir DIR] [--out DIR] IMAGE…
  */
+
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { analysisOptions } from "@omni-iml/shared/analysis";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { readConfiguration } from "../configuration.ts";
 import { loadTrustAnchors } from "../evidence/provenance/trust-anchors.ts";
 import { mostInterpreted } from "../interpretation/interpret.ts";
@@ -51,9 +53,7 @@ for (const file of positionals) {
       writeFileSync(join(values.out ?? ".", `${basename(file)}.${name}.png`), content);
     }
   } catch (error) {
-    process.stdout.write(
-      `${JSON.stringify({ file, error: error instanceof Error ? error.message : String(error) })}\n`,
-    );
+    process.stdout.write(`${JSON.stringify({ file, error: messageOf(error) })}\n`);
     process.exitCode = 1;
   }
 }

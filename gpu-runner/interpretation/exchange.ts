@@ -1,4 +1,5 @@
 /** Regions on their way from the threads that cut them out to the one that runs the session, and back. */
+import { messageOf } from "@omni-iml/shared/message-of";
 import type { Interpreter, Reading, Shown } from "./contract.ts";
 
 export type OfferedRegions = Shown & { readonly id: number };
@@ -44,6 +45,6 @@ export async function answerRegions(
   try {
     return { id, readings: await interpreter.read(shown) };
   } catch (error) {
-    return { id, failure: error instanceof Error ? error.message : String(error) };
+    return { id, failure: messageOf(error) };
   }
 }

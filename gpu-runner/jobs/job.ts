@@ -1,7 +1,9 @@
 /** One job from its signed request to its result: download, admission, analysis, upload. */
+
 import { createHash } from "node:crypto";
 import { type Finding, type OutputName, outputContentTypes } from "@omni-iml/shared/analysis";
 import type { InferRequest, ResultLine, stages } from "@omni-iml/shared/inference";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { Problem } from "@omni-iml/shared/problems";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { readHeader, refuseUnanalysable } from "../image/header.ts";
@@ -140,7 +142,7 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
         return await room.reports.make({ record, pictures: pictures.report, format }, signal);
       } catch (error) {
         signal.throwIfAborted();
-        const text = error instanceof Error ? error.message : String(error);
+        const text = messageOf(error);
         return english.shortcoming({ part: "layout", reason: "failed", error: text });
       }
     };

@@ -1,5 +1,7 @@
 /** Reading the input by its presigned URL. */
+
 import { createHash } from "node:crypto";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { Problem } from "@omni-iml/shared/problems";
 import { attempts, refuseStatus } from "./attempts.ts";
 
@@ -19,7 +21,7 @@ export async function download(url: string, expected: Expected, signal: AbortSig
     return await attempts(signal, (limited) => downloadOnce(url, expected, limited));
   } catch (error) {
     if (error instanceof Problem || signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Problem("input_unavailable", `The stored input could not be read: ${reason}.`, { cause: error });
   }
 }

@@ -1,4 +1,5 @@
 /** Writing a result by its presigned URL. */
+import { messageOf } from "@omni-iml/shared/message-of";
 import { Problem } from "@omni-iml/shared/problems";
 import { attempts, refuseStatus } from "./attempts.ts";
 
@@ -18,7 +19,7 @@ export async function upload(
     });
   } catch (error) {
     if (signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new Problem("output_unavailable", `A result could not be stored: ${reason}.`, { cause: error });
   }
 }

@@ -3,12 +3,14 @@
  * `wrangler dev` with its storage, database, objects and queues. Nothing but what the proxy fetches leaves the loopback
  * interface.
  */
+
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { buildPlayground } from "../../edge/playground/build.ts";
 import { edgeVariables } from "./edge-variables.ts";
 import { type LocalAccount, newLocalAccount, seedStatement } from "./local-account.ts";
@@ -234,7 +236,7 @@ export class LocalStack {
         if (response.ok) return;
       } catch (error) {
         // Not listening yet.
-        last = error instanceof Error ? error.message : String(error);
+        last = messageOf(error);
       }
       await new Promise((wait) => setTimeout(wait, 150));
     }

@@ -21,7 +21,7 @@ from interpretation.annotation import annotate
 
 from .forgery import GROUP
 from .pool import Pool
-from .sample import Forger, Sample
+from .sample import DOMAINS, Forger, Sample
 
 
 def arrays(samples: list[Sample]) -> dict[str, np.ndarray]:
@@ -64,7 +64,7 @@ def write_some(options: argparse.Namespace, worker: int) -> None:
         while options.keep_ahead and len(list(options.out.glob("shard-*.npz"))) >= options.keep_ahead:
             time.sleep(1.0)
         started = time.perf_counter()
-        write_shard(path, forger.shard(options.seed, index, options.shard_size))
+        write_shard(path, forger.shard(options.seed, index, options.shard_size, options.domain))
         rate = options.shard_size / (time.perf_counter() - started)
         print(f"{path.name}: {options.shard_size} samples, {rate:.1f} a second", flush=True)
 
@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--split", choices=("train", "val", "all"), default="train")
+    parser.add_argument("--domain", choices=DOMAINS, help="samples of this one alone (without it, by their shares)")
     parser.add_argument("--keep-ahead", type=int, default=0, help="wait while this many shards are unread")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

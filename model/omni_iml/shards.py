@@ -63,8 +63,9 @@ class Stream:
     """Endless shuffled batches from a folder of shards that may still be growing.
 
     Shards are taken least-used first, `mixed` at a time, so that a batch mixes samples of several. `weights` says how
-    much more often than others a domain's or a kind's samples are taken (their names to factors). With `reuse` a shard
-    that was taken so often is deleted, unless few are left: the forge may be slower than the training.
+    much more often than others a domain's or a kind's samples are taken: their names to factors, or both names joined
+    by a dot ("face.authentic"). With `reuse` a shard that was taken so often is deleted, unless few are left: the forge
+    may be slower than the training.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class Stream:
         count = len(group["jpeg"])
         factor = np.array(
             [
-                self.weights.get(DOMAINS[domain], 1.0) * self.weights.get(str(kind), 1.0)
-                for domain, kind in zip(group["domain"], group["kind"], strict=True)
+                np.prod([self.weights.get(name, 1.0) for name in (DOMAINS[domain], kind, f"{DOMAINS[domain]}.{kind}")])
+                for domain, kind in zip(group["domain"], map(str, group["kind"]), strict=True)
             ]
         )
         # As many as there are, on average: a fraction of a copy is a copy with that probability.

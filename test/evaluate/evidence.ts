@@ -3,10 +3,12 @@
  * pictures, and what the checks cost. No network runs: where it would have pointed is given by the masks of manipulated
  * pictures, and on authentic ones by a place that it might have pointed at wrongly.
  */
+
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { Region } from "@omni-iml/shared/analysis";
+import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
 import { type Examined, examine } from "../../gpu-runner/evidence/evidence.ts";
 import { type DecodedImage, decodeImage } from "../../gpu-runner/image/decode.ts";
@@ -174,7 +176,7 @@ async function main(): Promise<number> {
         for (const { code, summary } of alarms) console.error(`${one.name}: ${code}: ${summary}`);
       }
     } catch (error) {
-      console.error(`${picture.path}: ${error instanceof Error ? error.message : String(error)}`);
+      console.error(`${picture.path}: ${messageOf(error)}`);
     }
   }
   console.log(report(looked));

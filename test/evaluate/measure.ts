@@ -1,6 +1,8 @@
 /** One image through the public API, and what its answer is worth. */
+
 import { setTimeout } from "node:timers/promises";
 import type { Analysis, OmniIml } from "@omni-iml/sdk";
+import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
 import { type ConditionName, levels, type Sent, underCondition } from "./conditions.ts";
 import type { SetImage } from "./image-set.ts";
@@ -52,7 +54,7 @@ async function mappedOnce(client: OmniIml, image: SetImage, condition: Condition
       probability: await probabilityMap(analysis, sent),
     };
   } catch (error) {
-    return { image: image.name, reason: error instanceof Error ? error.message : String(error) };
+    return { image: image.name, reason: messageOf(error) };
   }
 }
 

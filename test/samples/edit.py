@@ -3,14 +3,14 @@
 Like those of make.py, both are saved twice, and only the edit comes between the two saves. The pictures themselves,
 marked CC0 1.0 by BuddiesOfBudgie/budgie-backgrounds, are read from the folder that is named:
 
-    python3 test/samples/edit.py backgrounds      (numpy, Pillow; kitten-on-lawn.jpg and egg-basket.jpg in it)
+    python3 test/samples/edit.py backgrounds   (numpy, Pillow; egg-basket.jpg, kitten-on-lawn.jpg, serene.jpg in it)
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-from make import FIRST_SAVE, saved, write
+from make import FIRST_SAVE, camera, saved, write
 from PIL import Image, ImageDraw, ImageFilter
 
 EGG = (625, 583, 786, 786)  # in the painting, cut to its left 900 pixels
@@ -20,6 +20,38 @@ def ellipse(size, box, soft):
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).ellipse(box, fill=255)
     return mask.filter(ImageFilter.GaussianBlur(soft))
+
+
+def balloon(rng, size=150):
+    """A hot-air balloon from another camera: RGB image and its soft outline, both [size * 1.3, size]."""
+    height, scale = int(size * 1.3), 4
+    outline = Image.new("L", (size * scale, height * scale))
+    draw = ImageDraw.Draw(outline)
+    middle, edge = size * scale / 2, size * scale - 1
+    draw.ellipse((0, 0, edge, edge), fill=255)
+    shoulder, neck = (middle * 0.24, edge * 0.8), (middle * 0.84, edge * 1.12)
+    draw.polygon([shoulder, (edge - shoulder[0], shoulder[1]), (edge - neck[0], neck[1]), neck], fill=255)
+    draw.rectangle((middle * 0.84, edge * 1.15, middle * 1.16, edge * 1.29), fill=255)
+    outline = outline.resize((size, height), Image.Resampling.LANCZOS)
+    y, x = np.indices((height, size))
+    across = np.clip((x - size / 2) / (size / 2), -1, 1)
+    panels = np.floor((np.arcsin(across) / np.pi + 0.5) * 9).astype(int) % 2
+    colour = np.where(panels[..., None] == 0, [0.62, 0.05, 0.04], [0.80, 0.62, 0.10])
+    light = 0.35 + 0.75 * np.clip(1 - np.hypot(across + 0.4, (y - size * 0.35) / size), 0, 1)
+    basket = (y > size * 1.14)[..., None]
+    lit = np.where(basket, [0.16, 0.09, 0.04], colour) * light[..., None]
+    return saved(camera(rng, np.clip(lit, 0, 1), shot=0.0006, read=0.001), 96), outline
+
+
+def with_balloon(rng, original):
+    """The balloon pasted into the sky; the forged image and its mask."""
+    pasted, outline = balloon(rng)
+    place = (566, 92)
+    forged = original.copy()
+    forged.paste(pasted, place, outline)
+    mask = Image.new("L", original.size)
+    mask.paste(outline.point(lambda value: 255 if value >= 128 else 0), place)
+    return forged, mask
 
 
 def portrait(painting):
@@ -59,6 +91,9 @@ def retouched(face):
 
 
 def main(folder):
+    hills = Image.open(folder / "serene.jpg").convert("RGB").crop((200, 0, 3613, 2560))
+    sky = saved(hills.resize((896, 672), Image.Resampling.LANCZOS), FIRST_SAVE)
+    write("balloon", sky, *with_balloon(np.random.default_rng(20261126), sky))
     lawn = Image.open(folder / "kitten-on-lawn.jpg").convert("RGB").resize((900, 609), Image.Resampling.LANCZOS)
     painting = portrait(Image.open(folder / "egg-basket.jpg").convert("RGB"))
     kitten = saved(lawn, FIRST_SAVE)

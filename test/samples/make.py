@@ -1,4 +1,4 @@
-"""Renders the bundled samples: three scenes as a camera would have saved them, and a forgery of each.
+"""Renders two of the bundled samples: scenes as a camera would have saved them, and a forgery of each.
 
 Everything is drawn here, from numbers and free fonts, so that the files may be used by anyone for anything. What
 makes them samples is their history, which is that of real ones: a sensor's noise under a Bayer pattern, demosaicing,
@@ -59,60 +59,6 @@ def saved(image, quality):
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return Image.open(buffer).convert("RGB")
-
-
-def landscape(rng, height=672, width=896):
-    """Linear light of hills under clouds above a meadow."""
-    sky_line = np.linspace(0, 1, height)[:, None]
-    clouds = np.clip(fractal(rng, height, width, 3) * 2.2 - 0.9, 0, 1)[..., None]
-    sky = np.array([0.16, 0.33, 0.66]) * (1 - sky_line[..., None]) + np.array([0.60, 0.70, 0.82]) * sky_line[..., None]
-    scene = sky * (1 - 0.8 * clouds) + 0.8 * clouds * np.array([0.88, 0.88, 0.90])
-    rows = np.arange(height)[:, None]
-    tones = [(0.48, [0.24, 0.31, 0.40]), (0.58, [0.13, 0.20, 0.18]), (0.70, [0.08, 0.15, 0.05])]
-    for depth, (base, colour) in enumerate(tones):
-        ridge = height * (base - 0.16 / (depth + 1) * (fractal(rng, 2, width, 4 + 3 * depth, 7)[0] - 0.4))
-        inside = (rows > ridge[None, :])[..., None]
-        shade = 0.55 + 0.9 * fractal(rng, height, width, 14 + 20 * depth, 5, 0.7)[..., None]
-        scene = np.where(inside, np.array(colour) * shade, scene)
-    # Nearer grass is coarser: the rows of one texture, spread as perspective spreads them.
-    meadow = height - int(height * 0.20)
-    texture = fractal(rng, height, width, 90, 3, 0.8)
-    spread = (np.linspace(0, 1, height - meadow) ** 0.6 * (height - 1)).astype(int)
-    grass = np.array([0.15, 0.25, 0.05]) * (0.4 + 1.3 * texture[spread])[..., None]
-    scene[meadow:] = grass
-    return np.clip(scene, 0, 1)
-
-
-def balloon(rng, size=150):
-    """A hot-air balloon from another camera: RGB image and its soft outline, both [size * 1.3, size]."""
-    height, scale = int(size * 1.3), 4
-    outline = Image.new("L", (size * scale, height * scale))
-    draw = ImageDraw.Draw(outline)
-    middle, edge = size * scale / 2, size * scale - 1
-    draw.ellipse((0, 0, edge, edge), fill=255)
-    shoulder, neck = (middle * 0.24, edge * 0.8), (middle * 0.84, edge * 1.12)
-    draw.polygon([shoulder, (edge - shoulder[0], shoulder[1]), (edge - neck[0], neck[1]), neck], fill=255)
-    draw.rectangle((middle * 0.84, edge * 1.15, middle * 1.16, edge * 1.29), fill=255)
-    outline = outline.resize((size, height), Image.Resampling.LANCZOS)
-    y, x = np.indices((height, size))
-    across = np.clip((x - size / 2) / (size / 2), -1, 1)
-    panels = np.floor((np.arcsin(across) / np.pi + 0.5) * 9).astype(int) % 2
-    colour = np.where(panels[..., None] == 0, [0.62, 0.05, 0.04], [0.80, 0.62, 0.10])
-    light = 0.35 + 0.75 * np.clip(1 - np.hypot(across + 0.4, (y - size * 0.35) / size), 0, 1)
-    basket = (y > size * 1.14)[..., None]
-    lit = np.where(basket, [0.16, 0.09, 0.04], colour) * light[..., None]
-    return saved(camera(rng, np.clip(lit, 0, 1), shot=0.0006, read=0.001), 96), outline
-
-
-def splice(rng, original):
-    """The balloon pasted into the sky; the forged image and its mask."""
-    pasted, outline = balloon(rng)
-    place = (566, 92)
-    forged = original.copy()
-    forged.paste(pasted, place, outline)
-    mask = Image.new("L", original.size)
-    mask.paste(outline.point(lambda value: 255 if value >= 128 else 0), place)
-    return forged, mask
 
 
 LINES = [
@@ -257,8 +203,6 @@ def write(name, original, forged, mask):
 
 def main():
     rng = np.random.default_rng(20261123)
-    scene = saved(camera(rng, landscape(rng)), FIRST_SAVE)
-    write("balloon", scene, *splice(rng, scene))
     page, box = receipt(rng)
     photographed = saved(camera(rng, page, shot=0.0012, read=0.003), FIRST_SAVE)
     write("receipt", photographed, *altered_amount(photographed, box))

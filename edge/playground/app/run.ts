@@ -1,5 +1,7 @@
 /** One picture on its way: sent, followed, read. What the analysis page shows is this state. */
+
 import type { Analysis } from "@omni-iml/shared/analysis";
+import { messageOf } from "@omni-iml/shared/message-of";
 import { useEffect, useState } from "preact/hooks";
 import { follow, type Stage } from "./follow.ts";
 import { remember } from "./history.ts";
@@ -64,7 +66,7 @@ const unexpected = (error: unknown): Trouble => ({
   code: "page",
   status: 0,
   title: "This page ran into a problem",
-  detail: error instanceof Error ? error.message : String(error),
+  detail: messageOf(error),
   remedy: "Reload it. If that does not help, try a current version of your browser.",
   retryable: true,
 });

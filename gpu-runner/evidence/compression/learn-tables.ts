@@ -6,8 +6,10 @@
  * Only tables that are none of libjpeg's are learned, and from each file only what it says of itself: the camera where no
  * editor has written after it, the editor where one has. Known ones are kept.
  */
+
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
 import { sniffFormat } from "../../image/format.ts";
 import { readJpegStructure } from "../../image/jpeg.ts";
@@ -42,7 +44,7 @@ for (const folder of process.argv.slice(2)) {
       else if (metadata.camera !== null) entry.cameras.add(metadata.camera);
       learned.set(key, entry);
     } catch (error) {
-      process.stderr.write(`${name}: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.stderr.write(`${name}: ${messageOf(error)}\n`);
     }
   }
 }

@@ -2,6 +2,7 @@
  * What EXIF, XMP and IPTC say about a file's life. All of it is text that anyone can write: nothing here is trusted, and
  * whatever cannot be read is told rather than thrown.
  */
+import { messageOf } from "@omni-iml/shared/message-of";
 import exifr from "exifr";
 import { z } from "zod";
 import type { MetadataBlocks } from "../../image/decode.ts";
@@ -84,7 +85,7 @@ function tiffBlock(exif: Uint8Array): Buffer {
 }
 
 function errorText(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, 200);
+  return messageOf(error).slice(0, 200);
 }
 
 export async function readMetadata(blocks: MetadataBlocks): Promise<ReadMetadata> {
