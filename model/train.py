@@ -381,7 +381,7 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--weights",
         default="{}",
-        help='how often a domain, a kind or a kind of a domain is taken, as JSON: {"document": 2, "face.authentic": 1.5}',
+        help='how often a domain, a kind or a kind of a domain is taken: {"document": 2, "face.authentic": 1.5}',
     )
     parser.add_argument("--report", type=int, default=50, help="steps")
     parser.add_argument("--validate-every", type=int, default=10, help="reports")

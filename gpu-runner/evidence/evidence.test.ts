@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 180_000 });
 
 const samples = new URL("../../test/samples/", import.meta.url);
 const golden = new URL("../image/golden/", import.meta.url);
-const photo = readFileSync(new URL("balloon-authentic.jpg", samples));
+const photo = readFileSync(new URL("landscape.jpg", samples));
 
 function regionOf(polygon: Region["polygon"], id = "r1"): Region {
   return {

@@ -17,7 +17,7 @@ import { type Examined, type ExamineInput, examine } from "./evidence.ts";
 vi.setConfig({ testTimeout: 180_000 });
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url));
-const photo = read("../../test/samples/balloon-authentic.jpg");
+const photo = read("../../test/samples/landscape.jpg");
 const other = await sharp(read("../../test/samples/kitten-authentic.jpg")).resize(600, 406).png().toBuffer();
 /** Halved: what its own JPEG left is gone. */
 const pristine = await sharp(photo).resize(448, 336).png().toBuffer();

@@ -1,4 +1,4 @@
-"""Renders two of the bundled samples: scenes as a camera would have saved them, and a forgery of each.
+"""Renders three of the bundled samples: scenes as a camera would have saved them, and a forgery of two of them.
 
 Everything is drawn here, from numbers and free fonts, so that the files may be used by anyone for anything. What
 makes them samples is their history, which is that of real ones: a sensor's noise under a Bayer pattern, demosaicing,
@@ -59,6 +59,28 @@ def saved(image, quality):
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
     return Image.open(buffer).convert("RGB")
+
+
+def landscape(rng, height=672, width=896):
+    """Linear light of hills under clouds above a meadow."""
+    sky_line = np.linspace(0, 1, height)[:, None]
+    clouds = np.clip(fractal(rng, height, width, 3) * 2.2 - 0.9, 0, 1)[..., None]
+    sky = np.array([0.16, 0.33, 0.66]) * (1 - sky_line[..., None]) + np.array([0.60, 0.70, 0.82]) * sky_line[..., None]
+    scene = sky * (1 - 0.8 * clouds) + 0.8 * clouds * np.array([0.88, 0.88, 0.90])
+    rows = np.arange(height)[:, None]
+    tones = [(0.48, [0.24, 0.31, 0.40]), (0.58, [0.13, 0.20, 0.18]), (0.70, [0.08, 0.15, 0.05])]
+    for depth, (base, colour) in enumerate(tones):
+        ridge = height * (base - 0.16 / (depth + 1) * (fractal(rng, 2, width, 4 + 3 * depth, 7)[0] - 0.4))
+        inside = (rows > ridge[None, :])[..., None]
+        shade = 0.55 + 0.9 * fractal(rng, height, width, 14 + 20 * depth, 5, 0.7)[..., None]
+        scene = np.where(inside, np.array(colour) * shade, scene)
+    # Nearer grass is coarser: the rows of one texture, spread as perspective spreads them.
+    meadow = height - int(height * 0.20)
+    texture = fractal(rng, height, width, 90, 3, 0.8)
+    spread = (np.linspace(0, 1, height - meadow) ** 0.6 * (height - 1)).astype(int)
+    grass = np.array([0.15, 0.25, 0.05]) * (0.4 + 1.3 * texture[spread])[..., None]
+    scene[meadow:] = grass
+    return np.clip(scene, 0, 1)
 
 
 LINES = [
@@ -203,9 +225,13 @@ def write(name, original, forged, mask):
 
 def main():
     rng = np.random.default_rng(20261123)
+    scene = saved(camera(rng, landscape(rng)), FIRST_SAVE)
+    scene.save(HERE / "landscape.jpg", quality=LAST_SAVE, subsampling="4:2:0")
+    rng = np.random.default_rng(20261126)
     page, box = receipt(rng)
     photographed = saved(camera(rng, page, shot=0.0012, read=0.003), FIRST_SAVE)
     write("receipt", photographed, *altered_amount(photographed, box))
+    rng = np.random.default_rng(20261127)
     plate, box = parking_sign(rng)
     photographed = saved(camera(rng, plate), FIRST_SAVE)
     write("sign", photographed, *altered_hours(photographed, box))

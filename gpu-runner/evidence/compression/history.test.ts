@@ -6,7 +6,7 @@ import { lumaOf, type Point } from "../plane.ts";
 import { believedDepth, believedGain, compressionDiffers, examineHistory, ghostDiffers } from "./history.ts";
 
 /** Halved: what its own JPEG left is gone. */
-const pristine = await sharp(readFileSync(new URL("../../../test/samples/balloon-authentic.jpg", import.meta.url)))
+const pristine = await sharp(readFileSync(new URL("../../../test/samples/landscape.jpg", import.meta.url)))
   .resize(448, 336)
   .png()
   .toBuffer();

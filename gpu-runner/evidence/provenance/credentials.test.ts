@@ -9,7 +9,7 @@ import { credentialEvidence, hasManifest } from "./statements.ts";
 
 const golden = (name: string) => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const signed = golden("signed.jpg");
-const unsigned = readFileSync(new URL("../../../test/samples/balloon-authentic.jpg", import.meta.url));
+const unsigned = readFileSync(new URL("../../../test/samples/landscape.jpg", import.meta.url));
 
 function statedOf(credentials: Credentials | null): EvidenceCode[] {
   const codes: EvidenceCode[] = [];

@@ -6,7 +6,7 @@ import { wasResampled } from "./judge.ts";
 import { factorsOf, strongestPeriod } from "./periods.ts";
 import { bandwidthOf, meanSpectrum, rasterOf } from "./spectrum.ts";
 
-const photo = readFileSync(new URL("../../../test/samples/balloon-authentic.jpg", import.meta.url));
+const photo = readFileSync(new URL("../../../test/samples/landscape.jpg", import.meta.url));
 
 async function planeOf(bytes: Buffer): Promise<Plane> {
   const { data, info } = await sharp(bytes).removeAlpha().raw().toBuffer({ resolveWithObject: true });

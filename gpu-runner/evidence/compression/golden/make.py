@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, JpegPresets
 
 HERE = Path(__file__).parent
-PHOTO = HERE.parents[3] / "test/samples/balloon-authentic.jpg"
+PHOTO = HERE.parents[3] / "test/samples/landscape.jpg"
 # Luma and chroma, in natural order.
 CANON = (
     [

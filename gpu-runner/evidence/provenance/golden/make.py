@@ -12,7 +12,7 @@ from pathlib import Path
 import c2pa
 
 HERE = Path(__file__).parent
-PHOTO = HERE.parents[3] / "test/samples/balloon-authentic.jpg"
+PHOTO = HERE.parents[3] / "test/samples/landscape.jpg"
 PICTURE = HERE.parents[2] / "image/golden/rgb.png"
 EXTENSIONS = """
 [ca]
