@@ -37,7 +37,7 @@ from omni_iml.shards import Batch, read
 from pack.parcels import averaged_only
 
 # Tile, overlap and gate as they are served; no whole-image view, which is an inference policy and not an architecture.
-PIPELINE = {"tile": 768, "tile_step": 64, "overlap": 128, "view": {"size": 1 << 30, "weight": 0.0}, "gate_tiles": 4}
+PIPELINE = {"tile": 768, "tile_step": 64, "overlap": 128, "view": {"weights": [0.0] * 4}, "gate_tiles": 4}
 NEVER = "2"
 RESIZED = "resize75"
 # The gate's own choice, and both modalities forced upon the same network.

@@ -4,10 +4,9 @@ python -m calibrate --onnx DRAFT/omni-iml.onnx --val SET [SET …] --out policy.
 
 The graph must be exported without --shift. Each SET is a folder of whole images (index.csv, images, masks) or of
 validation shards (`forge.write --split val`); both kinds count by the image. Images arrive re-saved and shrunk, so each
-is examined under one of the conditions of the evaluation, in turn. One pass over the images, then:
-the view's size and weight and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5
-(export --shift), the image score's features and weights, the verdicts' thresholds. Nothing of the development set is
-read.
+is examined under one of the conditions of the evaluation, in turn. One pass over the images, then: the view's size, its
+weights by domain and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5 (export
+--shift), the image score's features and weights, the verdicts' thresholds. Nothing of the development set is read.
 """
 
 import argparse
@@ -16,7 +15,7 @@ import itertools
 import json
 import pathlib
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,13 +25,26 @@ from scipy.optimize import minimize
 
 from export import POLICY
 from omni_iml.conditions import CONDITIONS, under
-from omni_iml.inference import FEATURES, Decoded, Found, Session, analyse, decode, features, logit, whole
+from omni_iml.inference import (
+    FEATURES,
+    LEAST,
+    Decoded,
+    Found,
+    Session,
+    analyse,
+    decode,
+    features,
+    logit,
+    view_scale,
+    view_weight,
+    whole,
+)
 from omni_iml.metrics import auc, auc_of_counts, f1_by_threshold, histogram_counts, true_positive_rate
 from omni_iml.model import DOMAINS
 from omni_iml.shards import read
 
 VIEW_SIZES = (384, 512)
-VIEW_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
+VIEW_WEIGHTS = (0.0, 0.15, 0.3, 0.4, 0.5, 0.6)
 # A larger view must earn its cost: a quarter megapixel for every image.
 VIEW_GAIN = 0.005
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
@@ -47,20 +59,22 @@ class Examined:
 
     domain: str
     tiles: np.ndarray  # uint8 [H, W]
-    views: dict[int, tuple[np.ndarray, float] | None]  # by size: uint8 [H, W] and score; None where it is no smaller
+    views: dict[int, tuple[np.ndarray, float]]  # by size: uint8 [H, W] and score; small images have the same in all
     scores: np.ndarray
     mask: np.ndarray | None  # bool [H, W], None where authentic
+    seen_as: np.ndarray  # [4], the domain that the graph takes it for, by which the view is weighed
 
-    def found(self, size: int, shift: float) -> Found:
-        """As `analyse` gives it with the view at `size` and the logits moved by `shift`."""
-        view, score = self.views[size] or (None, None)
-        moved = (None if part is None else shifted(part, shift) for part in (self.tiles, view))
-        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)))
+    def found(self, size: int, weights: list[float], shift: float) -> Found:
+        """As `analyse` gives it with the view at `size`, its weights by domain, and the logits moved by `shift`."""
+        view, score = self.views[size]
+        moved = (shifted(part, shift) for part in (self.tiles, view))
+        weight = view_weight(self.seen_as, {"weights": weights})
+        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight)
 
 
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
     """A map of 256 levels with its logits moved, as float32 in 0…1."""
-    table = 1 / (1 + np.exp(-logit(np.clip(np.arange(256) / 255, 1 / 1020, 1 - 1 / 1020)) - shift))
+    table = 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
     return table.astype(np.float32)[levels]
 
 
@@ -91,22 +105,20 @@ def images(folder: pathlib.Path, every: int) -> Iterator[tuple[str, Decoded, np.
 
 def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | None, pipeline: dict) -> Examined:
     """Runs tiles once and each size of the view."""
-    found = analyse(session, image, pipeline | {"view": {"size": max(image.pixels.shape), "weight": 0.0}})
-    views = dict.fromkeys(VIEW_SIZES)
-    for size in VIEW_SIZES:
-        if max(image.pixels.shape[:2]) > size:
-            probability, score = whole(session, image.pixels, size)
-            views[size] = levels(probability), score
-    return Examined(domain, levels(found.tiles), views, found.scores, mask)
+    found = analyse(session, image, pipeline | {"view": {"weights": [0.0] * len(DOMAINS)}})
+    scales = {size: view_scale(*image.pixels.shape[:2], pipeline["view"] | {"size": size}) for size in VIEW_SIZES}
+    seen = {scale: whole(session, image.pixels, scale) for scale in set(scales.values())}
+    views = {size: (levels(seen[scale][0]), seen[scale][1]) for size, scale in scales.items()}
+    return Examined(domain, levels(found.tiles), views, found.scores, mask, found.domain)
 
 
-def by_threshold(examined: list[Examined], size: int, weight: float) -> dict[str, np.ndarray]:
+def by_threshold(examined: list[Examined], size: int, weights: list[float]) -> dict[str, np.ndarray]:
     """Means over the forged images of each domain, and of all: F1 at each of 256 thresholds, and the AUC (last)."""
     rows = defaultdict(list)
     for one in examined:
         if one.mask is None:
             continue
-        positive, negative = histogram_counts(levels(one.found(size, 0.0).blended(weight)), one.mask)
+        positive, negative = histogram_counts(levels(one.found(size, weights, 0.0).blended()), one.mask)
         row = np.append(f1_by_threshold(positive, negative), auc_of_counts(positive, negative))
         for name in (one.domain, "all"):
             rows[name].append(row)
@@ -164,38 +176,41 @@ def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[li
     ]
 
 
-def choose_view(examined: list[Examined]) -> tuple[int, float, float]:
-    """The view's size and weight, and the threshold in 0…1 on the blended map that gives the highest F1."""
-    best: tuple[float, int, float, float] = (-1.0, 0, 0.0, 0.0)
+def choose_view(examined: list[Examined]) -> tuple[int, list[float], float]:
+    """The view's size, its weights by domain, and the threshold in 0…1 on the blended map: the highest F1 and AUC."""
+    forged = Counter(one.domain for one in examined if one.mask is not None)
+    best: tuple[float, int, list[float], float] = (-1.0, 0, [], 0.0)
     for size in VIEW_SIZES:
-        for weight in VIEW_WEIGHTS:
-            means = by_threshold(examined, size, weight)["all"]
-            level = int(means[1:256].argmax()) + 1
-            worth = means[level] + means[256]
-            print(
-                f"view {size} at {weight}: F1 {means[level]:.4f} from {level / 255:.3f} on "
-                f"(at 0.5 {means[128]:.4f}), AUC {means[256]:.4f}"
-            )
-            if worth > best[0] + (VIEW_GAIN if size > best[1] > 0 else 0):
-                best = (worth, size, weight, level / 255)
+        tables = [by_threshold(examined, size, [weight] * len(DOMAINS)) for weight in VIEW_WEIGHTS]
+        for weight, means in zip(VIEW_WEIGHTS, tables, strict=True):
+            level = int(means["all"][1:256].argmax()) + 1
+            print(f"view {size} at {weight}: F1 {means['all'][level]:.4f}, AUC {means['all'][256]:.4f}")
+        # [domains, weights, 256 levels]: what each weight is worth to each domain where all have one threshold.
+        worth = np.array([[means[name][:256] + means[name][256] for means in tables] for name in forged])
+        level = int((np.array(list(forged.values()))[:, None] * worth.max(1)).sum(0)[1:].argmax()) + 1
+        weighed = dict(zip(forged, (VIEW_WEIGHTS[i] for i in worth[:, :, level].argmax(1)), strict=True))
+        weights = [weighed.get(name, 0.0) for name in DOMAINS]
+        means = by_threshold(examined, size, weights)["all"]
+        print(f"view {size} at {weighed}: F1 {means[level]:.4f} from {level / 255:.3f} on, AUC {means[256]:.4f}")
+        if means[level] + means[256] > best[0] + (VIEW_GAIN if size > best[1] > 0 else 0):
+            best = (means[level] + means[256], size, weights, level / 255)
     return best[1:]
 
 
 def choose(examined: list[Examined], pipeline: dict) -> tuple[dict, float, np.ndarray, np.ndarray]:
     """The policy, the shift, and score and label of each image for the reliability diagram."""
-    size, weight, threshold = choose_view(examined)
-    # Blending is linear in the probabilities, the shift in the logits: the threshold moves almost to 0.5, not quite.
+    size, weights, threshold = choose_view(examined)
     shift = -float(logit(threshold))
-    for name, means in sorted(by_threshold(examined, size, weight).items()):
+    for name, means in sorted(by_threshold(examined, size, weights).items()):
         level = round(threshold * 255)
         print(f"{name}: F1 {means[level]:.4f}, best single threshold {means[:256].max():.4f}, AUC {means[256]:.4f}")
     label = np.array([one.mask is not None for one in examined])
-    found = [one.found(size, shift) for one in examined]
-    rows = [features(one, one.blended(weight), POLICY["thresholds"]["pixel"]) for one in found]
+    found = [one.found(size, weights, shift) for one in examined]
+    rows = [features(one, one.blended(), POLICY["thresholds"]["pixel"]) for one in found]
     columns = {name: np.array([row[name] for row in rows]) for name in FEATURES}
     used = choose_features(columns, label)
     x = np.stack([columns[name] for name in used], 1)
-    weights, bias = fit(x, label.astype(float))
+    slopes, bias = fit(x, label.astype(float))
     score = 1 / (1 + np.exp(-held_out(x, label)))
     tampered = float(np.quantile(score[~label], 1 - FALSE_ALARMS))
     clear = float(np.quantile(score[label], MISSES))
@@ -208,9 +223,9 @@ def choose(examined: list[Examined], pipeline: dict) -> tuple[dict, float, np.nd
         f"tampered ≥ {tampered:.3f}, clear ≤ {clear:.3f}"
     )
     policy = {
-        "pipeline": pipeline | {"view": {"size": size, "weight": weight}},
+        "pipeline": pipeline | {"view": pipeline["view"] | {"size": size, "weights": weights}},
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
-        "score": {"features": used, "weights": [round(float(w), 6) for w in weights], "bias": round(bias, 6)},
+        "score": {"features": used, "weights": [round(float(w), 6) for w in slopes], "bias": round(bias, 6)},
     }
     return policy, shift, score, label
 

@@ -43,7 +43,7 @@ def figures(
     for entry in spread(folder, limit):
         image, mask = under(decode(str(folder / entry["dest"])), entry["mask"], condition)
         found = analyse(session, image, policy["pipeline"])
-        final = found.blended(policy["pipeline"]["view"]["weight"])
+        final = found.blended()
         row = {key: entry[key] for key in ("dest", "domain", "set", "kind")} | {"label": entry["label"] == "1"}
         row |= {"gate": float(found.gate)} | features(found, final, policy["thresholds"]["pixel"])
         if mask is not None:

@@ -18,7 +18,17 @@ from omni_iml.serving import INPUTS, OUTPUTS, export_onnx
 
 OPSET = 18
 POLICY = {
-    "pipeline": {"tile": 768, "tile_step": 64, "overlap": 128, "view": {"size": 512, "weight": 0.45}, "gate_tiles": 4},
+    "pipeline": {
+        "tile": 768,
+        "tile_step": 64,
+        "overlap": 128,
+        "view": {
+            "size": 384,
+            "weights": [0.4, 0.2, 0.4, 0.2],  # by domain
+            "enlarged": {"up_to": 576, "factor": 1.5, "size": 768},
+        },
+        "gate_tiles": 4,
+    },
     "thresholds": {"pixel": 0.5, "tampered": 0.6, "clear": 0.4, "region_area_fraction": 0.0005},
     "score": {"features": ["q99", "network"], "weights": [4.0, 1.0], "bias": -2.0},
 }

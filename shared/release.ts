@@ -1,6 +1,6 @@
 /** The manifest of a model release: `model/release/manifest.json`, written by the export, read by edge and runner. */
 import { z } from "zod";
-import { artifactTitles, manipulationKinds } from "./analysis.ts";
+import { artifactTitles, domains, manipulationKinds } from "./analysis.ts";
 
 /** Rows of mean probability, share that was right, and how many there were: a reliability diagram. */
 const calibration = z.array(z.tuple([z.number(), z.number(), z.number()]));
@@ -45,9 +45,17 @@ export const releaseManifest = z.object({
     tile_step: z.int().min(32).multipleOf(32),
     /** Pixels by which neighbouring tiles overlap at least; tile origins are multiples of 8. */
     overlap: z.int().multipleOf(8),
-    /** Longer side of the view of the whole image, a multiple of 32, and its weight against the tiles in the blended map. */
-    view: z.object({ size: z.int().multipleOf(32), weight: z.number().min(0).max(1) }),
-    /** How many tiles decide the modality of the whole image by their mean gate. */
+    /**
+     * The whole image once more at another scale: its longer side is shrunk to `size`, or, where it has no more than
+     * `enlarged.up_to` pixels, enlarged by `factor` to `enlarged.size` at most; both sides are rounded to multiples of 32.
+     * `weights` are those of the view's logits against the tiles', one a domain in the order of `domains`.
+     */
+    view: z.object({
+      size: z.int().multipleOf(32),
+      weights: z.array(z.number().min(0).max(1)).length(domains.length),
+      enlarged: z.object({ up_to: z.int(), factor: z.number().min(1), size: z.int().multipleOf(32) }),
+    }),
+    /** How many tiles decide the modality of the whole image by their mean gate, and the view's weight by their domain. */
     gate_tiles: z.int().min(1),
   }),
   thresholds: z.object({

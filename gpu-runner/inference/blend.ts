@@ -29,13 +29,29 @@ export function normalisedWindows(origins: readonly number[], tile: number, over
   );
 }
 
-/** A small map that is laid over the whole image, and its weight against the tiles. */
+/** The map of the whole image at another scale, and its weight against the tiles. */
 export interface View {
   readonly probability: Uint8Array;
   readonly width: number;
   readonly height: number;
   readonly weight: number;
 }
+
+/** Steps of a level for which logits are at hand: what is lost by that is far below a level. */
+const steps = 16;
+/** A level of 0 stands for what rounds to it, and so for a quarter of one; 255 likewise. */
+const least = 0.25;
+
+const logits = Float32Array.from({ length: 255 * steps + 1 }, (_, i) => {
+  const level = Math.min(Math.max(i / steps, least), 255 - least);
+  return Math.log(level / (255 - level));
+});
+
+/**
+ * Of a level from 0 to 255. Tiles and view are mixed by their logits: where they disagree, the one that is sure outweighs
+ * the other.
+ */
+const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
 
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {
@@ -101,7 +117,8 @@ export class Blender {
     if (overlay === undefined) for (let x = 0; x < width; x++) map[to + x] = Math.round(band[from + x] ?? 0);
     else {
       for (let x = 0; x < width; x++) {
-        map[to + x] = Math.round((band[from + x] ?? 0) * (1 - weight) + (overlay[x] ?? 0) * weight);
+        const logit = logitOf(band[from + x] ?? 0) * (1 - weight) + logitOf(overlay[x] ?? 0) * weight;
+        map[to + x] = Math.round(255 / (1 + Math.exp(-logit)));
       }
     }
   }

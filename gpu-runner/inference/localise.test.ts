@@ -4,7 +4,7 @@ import { type DecodedImage, noTable } from "../image/decode.ts";
 import { Batcher } from "./batcher.ts";
 import { localise } from "./localise.ts";
 import type { ModelInput, ModelOutput, Session } from "./session.ts";
-import { cutTile, tileGrid, viewOf } from "./tiler.ts";
+import { cutTile, tileGrid, viewOf, viewScale } from "./tiler.ts";
 
 /** A model that answers with its own input: the red channel is the probability map. Each tile's gate comes from blue. */
 class Mirror implements Session {
@@ -24,7 +24,8 @@ class Mirror implements Session {
 }
 
 type Pipeline = ReleaseManifest["pipeline"];
-const pipeline: Pipeline = { tile: 128, tile_step: 32, overlap: 32, view: { size: 96, weight: 0 }, gate_tiles: 4 };
+const view = { size: 96, weights: [0, 0, 0, 0], enlarged: { up_to: 64, factor: 1.5, size: 80 } };
+const pipeline: Pipeline = { tile: 128, tile_step: 32, overlap: 32, view, gate_tiles: 4 };
 
 /** Red is noise or a ramp, blue what the gate shall be. */
 function picture(width: number, height: number, red: (x: number, y: number) => number, blue = 255): DecodedImage {
@@ -125,7 +126,7 @@ describe("modality", () => {
 });
 
 describe("the view of the whole image", () => {
-  const withView: Pipeline = { ...pipeline, view: { size: 96, weight: 0.5 } };
+  const withView: Pipeline = { ...pipeline, view: { ...view, weights: [0.5, 0.5, 0.5, 0.5] } };
 
   it("is mixed in by its weight, without table and without frequency traces", async () => {
     const session = new Mirror();
@@ -141,13 +142,63 @@ describe("the view of the whole image", () => {
     expect(Math.max(...off)).toBeLessThanOrEqual(3);
   });
 
-  it("is left out where the image is no larger, or its weight is 0", async () => {
-    const small = new Mirror();
-    await run(picture(96, 90, noise), small, withView);
-    expect(small.seen).toHaveLength(1);
-    const larger = new Mirror();
-    await run(picture(100, 100, noise), larger, withView);
-    expect(larger.seen.map(({ width }) => width)).toEqual([128, 96]);
+  it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {
+    for (const [width, height, shown] of [
+      [40, 20, [64, 32]],
+      [64, 64, [96, 96]],
+      [65, 40, [64, 32]],
+      [400, 300, [96, 64]],
+    ] as const) {
+      const session = new Mirror();
+      const single: Pipeline = { ...withView, tile: 512 };
+      await run(picture(width, height, noise), session, single);
+      expect(session.seen.map((input) => [input.width, input.height]).at(-1)).toEqual(shown);
+    }
+  });
+
+  it("outweighs tiles that are unsure, and is outweighed by tiles that are sure", async () => {
+    // The view of an image of one colour has that colour: what it says is changed on its way.
+    const says = async (tiles: number, whole: number) => {
+      const session = new Mirror();
+      const split: Session = {
+        run: async (input) => {
+          const output = await session.run(input);
+          return { ...output, probability: output.probability.fill(input.width === 96 ? whole : tiles) };
+        },
+      };
+      return (
+        await run(
+          picture(400, 300, () => 0),
+          split,
+          withView,
+        )
+      ).map.data[0];
+    };
+    // In the middle between the logits of 1/2 and 9/10 lies 3/4; between those of 1/10 and 9/10, 1/2.
+    expect(await says(127.5, 229.5)).toBeGreaterThan(188);
+    expect(await says(127, 230)).toBeLessThan(194);
+    expect(await says(26, 229)).toBe(128);
+    expect([await says(0, 0), await says(255, 255)]).toEqual([0, 255]);
+    // 250 of 255 against 77, the logit -0.84: where sums would be halved, 164.
+    expect(await says(250, 77)).toBeGreaterThan(200);
+  });
+
+  it("weighs as much as the domain of the tiles says", async () => {
+    // Mirror takes everything for .1 photograph, .2 document, .6 face and .1 scene text.
+    const session = new Mirror();
+    const split: Session = {
+      run: async (input) => {
+        const output = await session.run(input);
+        return { ...output, probability: output.probability.fill(input.width === 96 ? 230 : 127) };
+      },
+    };
+    const of = async (weights: number[]) =>
+      (await run(picture(400, 300, noise), split, { ...pipeline, view: { ...view, weights } })).map.data[0];
+    expect(await of([0, 0, 1, 0])).toBe(await of([0.6, 0.6, 0.6, 0.6]));
+    expect(await of([0, 0, 1, 0])).toBeGreaterThan((await of([1, 1, 0, 0])) ?? 255);
+  });
+
+  it("is left out where its weight is 0 in all domains", async () => {
     const unweighted = new Mirror();
     await run(picture(400, 300, noise), unweighted);
     expect(unweighted.seen.every(({ width }) => width === 128)).toBe(true);
@@ -163,7 +214,7 @@ it("reports every tile's score, the mean domain, and progress up to 1", async ()
 
 it("is the map of a reference that holds the whole image, all tiles and all weights at once", async () => {
   const image = picture(1500, 950, noise);
-  const withView: Pipeline = { ...pipeline, tile: 256, view: { size: 96, weight: 0.3 } };
+  const withView: Pipeline = { ...pipeline, tile: 256, view: { ...view, weights: [0.3, 0.3, 0.3, 0.3] } };
   const session = new Mirror();
   // A tile that differs from its neighbours shows where the seams are.
   const answers: { x: number; y: number; probability: Uint8Array }[] = [];
@@ -207,20 +258,26 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
       weights[at] = (weights[at] ?? 0) + weight;
     }
   }
-  const view = await viewOf(image, 96);
+  const seen = await viewOf(image, viewScale(image, view));
   const stretched = (x: number, y: number) => {
-    const across = Math.min(Math.max(((x + 0.5) * view.width) / 1500 - 0.5, 0), view.width - 1);
-    const down = Math.min(Math.max(((y + 0.5) * view.height) / 950 - 0.5, 0), view.height - 1);
+    const across = Math.min(Math.max(((x + 0.5) * seen.width) / 1500 - 0.5, 0), seen.width - 1);
+    const down = Math.min(Math.max(((y + 0.5) * seen.height) / 950 - 0.5, 0), seen.height - 1);
     const red = (column: number, row: number) =>
-      view.pixels[3 * (Math.min(row, view.height - 1) * view.width + Math.min(column, view.width - 1))] ?? 0;
+      seen.pixels[3 * (Math.min(row, seen.height - 1) * seen.width + Math.min(column, seen.width - 1))] ?? 0;
     const [left, top] = [Math.floor(across), Math.floor(down)];
     const upper = red(left, top) * (1 - across + left) + red(left + 1, top) * (across - left);
     const lower = red(left, top + 1) * (1 - across + left) + red(left + 1, top + 1) * (across - left);
     return upper * (1 - down + top) + lower * (down - top);
   };
+  const logitOf = (level: number) => {
+    const bounded = Math.min(Math.max(level, 0.25), 254.75);
+    return Math.log(bounded / (255 - bounded));
+  };
   let furthest = 0;
   map.data.forEach((value, at) => {
-    const expected = 0.7 * ((sums[at] ?? 0) / (weights[at] ?? 1)) + 0.3 * stretched(at % 1500, Math.floor(at / 1500));
+    const tiles = (sums[at] ?? 0) / (weights[at] ?? 1);
+    const logit = 0.7 * logitOf(tiles) + 0.3 * logitOf(stretched(at % 1500, Math.floor(at / 1500)));
+    const expected = 255 / (1 + Math.exp(-logit));
     furthest = Math.max(furthest, Math.abs(value - expected));
   });
   expect(furthest).toBeLessThanOrEqual(1);

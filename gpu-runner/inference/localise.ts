@@ -1,4 +1,5 @@
 /** From a decoded image to one probability map: tiles, modality, view, blending. The policy is the manifest's. */
+import { domains } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { DecodedImage } from "../image/decode.ts";
 import { noTable } from "../image/decode.ts";
@@ -6,7 +7,7 @@ import type { GreyMap } from "../image/encode.ts";
 import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
 import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
-import { cutTile, evenlySpread, type TileGrid, tileGrid, viewOf } from "./tiler.ts";
+import { cutTile, evenlySpread, type TileGrid, tileGrid, viewOf, viewScale } from "./tiler.ts";
 
 export interface Localisation {
   /** On the stored grid, of the image's stored size. */
@@ -14,7 +15,7 @@ export interface Localisation {
   readonly modality: "rgb" | "fused";
   /** The network's own image score, of each tile. */
   readonly networkScores: readonly number[];
-  /** The same of the view of the whole image; null where it has none. */
+  /** The same of the view of the whole image; null where the release has none. */
   readonly viewScore: number | null;
   /** Mean over the tiles, in the order of `domains`. */
   readonly domain: readonly number[];
@@ -42,10 +43,10 @@ export async function localise(
   const grid = tileGrid(image, pipeline);
   const tiles = grid.columns.length * grid.rows.length;
   const first = await decideModality(image, grid, pipeline, batcher, watch.signal);
-  const view = await viewMap(image, pipeline.view, batcher, watch.signal);
+  const view = await viewMap(image, pipeline.view, first.domain, batcher, watch.signal);
   const blender = new Blender(image, grid, pipeline.overlap, view);
   const networkScores: number[] = [];
-  const domain = [0, 0, 0, 0];
+  const domain = domains.map(() => 0);
   let finished = 0;
   const run = async (index: number) => {
     const answered = first.reusable.get(index);
@@ -117,29 +118,36 @@ async function decideModality(
   pipeline: Pipeline,
   batcher: TileRunner,
   signal: AbortSignal,
-): Promise<{ override: ModalityOverride; reusable: ReadonlyMap<number, TileResult> }> {
+): Promise<{ override: ModalityOverride; domain: readonly number[]; reusable: ReadonlyMap<number, TileResult> }> {
   const indexes = evenlySpread(pipeline.gate_tiles, grid.columns.length * grid.rows.length);
   const answered = await Promise.all(
     indexes.map(async (index) => [index, await runTile(image, grid, index, gateDecides, batcher, signal)] as const),
   );
   const fused = (gate: number) => gate > gateMiddle;
-  const decision = fused(answered.reduce((sum, [, { gate }]) => sum + gate, 0) / answered.length);
+  const meanOf = (value: (result: TileResult) => number) =>
+    answered.reduce((sum, [, result]) => sum + value(result), 0) / answered.length;
+  const decision = fused(meanOf(({ gate }) => gate));
   return {
     override: decision ? useFused : useRgb,
+    domain: domains.map((_, i) => meanOf(({ domain }) => domain[i] ?? 0)),
     reusable: new Map(answered.filter(([, { gate }]) => fused(gate) === decision)),
   };
 }
 
-/** The whole image at once, resampled: no lattice survives that, so it is judged by its colours alone. */
+/**
+ * The whole image at another scale: no lattice survives resampling, so it is judged by its colours alone. How much that
+ * counts depends on the domain: scenes and faces are understood from afar, letters are not.
+ */
 async function viewMap(
   image: DecodedImage,
-  { size, weight }: Pipeline["view"],
+  { weights, ...sizes }: Pipeline["view"],
+  domain: readonly number[],
   batcher: TileRunner,
   signal: AbortSignal,
 ): Promise<(View & { score: number }) | null> {
-  // An image no larger than the view has been seen at that size already.
-  if (weight === 0 || Math.max(image.width, image.height) <= size) return null;
-  const { pixels, width, height } = await viewOf(image, size);
+  if (weights.every((weight) => weight === 0)) return null;
+  const weight = weights.reduce((sum, one, i) => sum + one * (domain[i] ?? 0), 0);
+  const { pixels, width, height } = await viewOf(image, viewScale(image, sizes));
   const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
   const { probability, score } = await batcher.run(tile, signal);
   return { probability, width, height, weight, score };

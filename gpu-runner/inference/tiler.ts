@@ -65,6 +65,8 @@ export function tileGrid(size: { width: number; height: number }, tiling: Tiling
   return { width: across.side, height: down.side, columns: across.origins, rows: down.origins };
 }
 
+type ViewSizes = Omit<ReleaseManifest["pipeline"]["view"], "weight">;
+
 /** RGB, 8 bits, row by row. */
 export interface RgbImage {
   readonly pixels: Uint8Array;
@@ -87,9 +89,15 @@ export function cutTile(image: RgbImage, grid: TileGrid, x: number, y: number): 
     .toBuffer();
 }
 
-/** The whole image, its longer side at most `longest` pixels, both sides rounded to multiples of 32. */
-export async function viewOf(image: RgbImage, longest: number): Promise<RgbImage> {
-  const scale = Math.min(1, longest / Math.max(image.width, image.height));
+/** By what factor the view resizes an image: small ones are enlarged, others shrunk. */
+export function viewScale(image: { width: number; height: number }, { size, enlarged }: ViewSizes): number {
+  const longest = Math.max(image.width, image.height);
+  if (longest <= enlarged.up_to) return Math.min(enlarged.factor, enlarged.size / longest);
+  return Math.min(1, size / longest);
+}
+
+/** The whole image resized by `scale`, both sides rounded to multiples of 32. */
+export async function viewOf(image: RgbImage, scale: number): Promise<RgbImage> {
   const round = (side: number) => Math.max(networkStride, Math.round((side * scale) / networkStride) * networkStride);
   const width = round(image.width);
   const height = round(image.height);

@@ -13,6 +13,8 @@ from PIL import Image
 
 UNIT = 32
 BLOCK = 8
+# A quarter of a level of 8 bits: what 0 and 255 stand for where maps are mixed by their logits.
+LEAST = 1 / 1020
 
 
 @dataclass(frozen=True)
@@ -100,22 +102,38 @@ class Found:
     """What the graph says of one image before any threshold."""
 
     tiles: np.ndarray  # float32 [H, W] in 0…1: blended tiles
-    view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at once; None where the image is no larger
+    view: np.ndarray | None  # float32 [H, W] in 0…1: the whole image at another scale; None where that has no weight
     scores: np.ndarray  # [tiles], logits of the network's own score
     view_score: float | None  # the same of the view
     gate: float
     domain: np.ndarray  # [4]
+    weight: float = 0.0  # the view's
 
-    def blended(self, weight: float) -> np.ndarray:
-        """Tiles and view mixed, as the 8-bit map that is delivered, in 0…1; `weight` is the view's."""
-        mixed = self.tiles if self.view is None else (1 - weight) * self.tiles + weight * self.view
+    def blended(self) -> np.ndarray:
+        """Tiles and view mixed, as the 8-bit map that is delivered, in 0…1.
+
+        Their logits are mixed: one that is sure outweighs one that is not, and what neither doubts stays as it is.
+        """
+        if self.view is None:
+            mixed = self.tiles
+        else:
+            tiles, view = (logit(part, LEAST) for part in (self.tiles, self.view))
+            mixed = 1 / (1 + np.exp(-((1 - self.weight) * tiles + self.weight * view)))
         return np.round(mixed * 255) / 255
 
 
-def logit(probability: np.ndarray | float) -> np.ndarray:
-    """Inverse of the logistic function, bounded to ±14."""
-    p = np.clip(np.asarray(probability, np.float64), 1e-6, 1 - 1e-6)
+def logit(probability: np.ndarray | float, least: float = 1e-6) -> np.ndarray:
+    """Inverse of the logistic function, bounded to that of `least` and its complement."""
+    p = np.clip(np.asarray(probability, np.float64), least, 1 - least)
     return np.log(p / (1 - p))
+
+
+def view_scale(height: int, width: int, view: dict) -> float:
+    """By what factor the view resizes the image: small ones are enlarged, others shrunk."""
+    longest, enlarged = max(height, width), view["enlarged"]
+    if longest <= enlarged["up_to"]:
+        return min(enlarged["factor"], enlarged["size"] / longest)
+    return min(1.0, view["size"] / longest)
 
 
 def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
@@ -135,7 +153,7 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
     first = {i: run(places[i], -1) for i in asked}
     gate = float(np.mean([out["gate"] for out in first.values()]))
     override = int(gate > 0.5)
-    total, weight = np.zeros(canvas.shape[:2], np.float32), np.zeros(canvas.shape[:2], np.float32)
+    total, shares = np.zeros(canvas.shape[:2], np.float32), np.zeros(canvas.shape[:2], np.float32)
     scores, domains = [], []
     for i, (y, x) in enumerate(places):
         share = window(height, overlap, y == 0, y == rows[-1])[:, None] * window(
@@ -145,22 +163,31 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
         if out is None or int(out["gate"] > 0.5) != override:
             out = run((y, x), override)
         total[y : y + height, x : x + width] += share * out["probability"] / 255
-        weight[y : y + height, x : x + width] += share
+        shares[y : y + height, x : x + width] += share
         scores.append(logit(out["score"]))
         domains.append(out["domain"])
-    tiles = (total / np.maximum(weight, 1e-9))[:h, :w]
-    longest = pipeline["view"]["size"]
-    view, view_score = (None, None) if max(h, w) <= longest else whole(session, image.pixels, longest)
-    return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0))
+    tiles = (total / np.maximum(shares, 1e-9))[:h, :w]
+    view, view_score = None, None
+    weight = view_weight(np.mean([out["domain"] for out in first.values()], 0), pipeline["view"])
+    if any(pipeline["view"]["weights"]):
+        view, view_score = whole(session, image.pixels, view_scale(h, w, pipeline["view"]))
+    return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0), weight)
 
 
-def whole(session: Session, pixels: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """The view: uint8 [H, W, 3] shrunk so that its longer side is `longest`.
+def view_weight(domain: np.ndarray, view: dict) -> float:
+    """The view's weight from the domain [4] of the tiles that decide the modality, each with a weight of its own.
+
+    Scenes and faces are understood from afar, letters are not.
+    """
+    return float(np.dot(domain, view["weights"]))
+
+
+def whole(session: Session, pixels: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
+    """The view: uint8 [H, W, 3] resized by `scale`, to multiples of UNIT.
 
     Probability float32 [H, W], and the logit of the network's own score.
     """
     h, w = pixels.shape[:2]
-    scale = min(1, longest / max(h, w))
     size = tuple(max(UNIT, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
     out = session(small, np.ones(64, np.int32), False, 0)

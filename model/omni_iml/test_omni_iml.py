@@ -275,9 +275,46 @@ def test_the_blend_leaves_no_holes_and_no_seams(size):
         scores = {"score": np.float32(0.5), "gate": np.float32(1), "domain": np.full(4, 0.25)}
         return scores | {"probability": pixels[..., 0]}
 
-    pipeline = {"tile": 128, "tile_step": 32, "overlap": 32, "view": {"size": 512, "weight": 0.0}, "gate_tiles": 4}
+    pipeline = {"tile": 128, "tile_step": 32, "overlap": 32, "view": {"weights": [0.0] * 4}, "gate_tiles": 4}
     found = inference.analyse(mirror, image, pipeline)
     assert np.abs(found.tiles * 255 - image.pixels[..., 0]).max() < 1e-3
+
+
+VIEW = {"size": 96, "weights": [0.5] * 4, "enlarged": {"up_to": 64, "factor": 1.5, "size": 80}}
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [((20, 40), (32, 64)), ((64, 64), (96, 96)), ((65, 40), (64, 32)), ((400, 300), (96, 64))]
+)
+def test_the_view_shows_small_images_enlarged_and_others_shrunk(size, shown):
+    image = inference.Decoded(scene(400)[: size[0], : size[1]].copy(), np.ones(64, np.int32), False)
+    seen = []
+
+    def blank(pixels: np.ndarray, qtable: np.ndarray, jpeg: bool, override: int = -1) -> dict[str, np.ndarray]:
+        seen.append(pixels.shape[:2])
+        scores = {"score": np.float32(0.5), "gate": np.float32(1), "domain": np.full(4, 0.25)}
+        return scores | {"probability": np.zeros(pixels.shape[:2], np.uint8)}
+
+    pipeline = {"tile": 512, "tile_step": 32, "overlap": 32, "view": VIEW, "gate_tiles": 4}
+    inference.analyse(blank, image, pipeline)
+    assert seen[-1] == shown
+
+
+def test_tiles_and_view_are_mixed_by_their_logits():
+    tiles, view = np.array([[0.9, 0.5, 0.0, 1.0]], np.float32), np.array([[0.1, 0.9, 0.0, 1.0]], np.float32)
+
+    def blended(weight: float) -> np.ndarray:
+        return inference.Found(tiles, view, np.zeros(1), 0.0, 1.0, np.zeros(4), weight).blended()[0]
+
+    # Half way between the logits of .5 and .9 is that of .75; what both are sure of stays.
+    assert blended(0.5) == pytest.approx([0.5, 0.75, 0.0, 1.0], abs=0.003)
+    assert blended(0.0) == pytest.approx(tiles[0], abs=0.003)
+
+
+def test_the_view_weighs_as_much_as_the_domain_says():
+    weights = {"weights": [0.4, 0.1, 0.5, 0.2]}
+    assert inference.view_weight(np.array([0.0, 1.0, 0.0, 0.0]), weights) == pytest.approx(0.1)
+    assert inference.view_weight(np.array([0.5, 0.0, 0.0, 0.5]), weights) == pytest.approx(0.3)
 
 
 def test_exported_graph_agrees_with_pytorch_at_any_batch_and_size(model, tmp_path):

@@ -64,10 +64,12 @@ class Localiser:
         model = str(release / manifest["model"]["file"])
         self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
-    def run(self, pixels: np.ndarray, qtable: np.ndarray, jpeg: int, override: int) -> tuple[np.ndarray, float]:
-        """Map uint8 [H,W] and gate of one tile, uint8 [H,W,3]."""
-        probability, gate = self.session.run(
-            ["probability", "gate"],
+    def run(
+        self, pixels: np.ndarray, qtable: np.ndarray, jpeg: int, override: int
+    ) -> tuple[np.ndarray, float, np.ndarray]:
+        """Map uint8 [H,W], gate and domain [4] of one tile, uint8 [H,W,3]."""
+        probability, gate, domain = self.session.run(
+            ["probability", "gate", "domain"],
             {
                 "pixels": pixels[None],
                 "qtable": qtable[None],
@@ -75,7 +77,7 @@ class Localiser:
                 "modality_override": np.array([override], np.int8),
             },
         )
-        return probability[0], float(gate[0])
+        return probability[0], float(gate[0]), domain[0]
 
     def locate(self, image: Image.Image) -> np.ndarray:
         """The image's map, uint8 [H,W]."""
@@ -98,7 +100,7 @@ class Localiser:
         taken = min(self.pipeline["gate_tiles"], len(places))
         deciding = [int((i + 0.5) * len(places) / taken) for i in range(taken)]
         first = {i: self.run(cut(i), qtable, jpeg, GATE_DECIDES) for i in deciding}
-        fused = sum(gate for _, gate in first.values()) / taken > 0.5
+        fused = sum(gate for _, gate, _ in first.values()) / taken > 0.5
         override = USE_FUSED if fused else USE_RGB
         across, down = windows(columns, side_x, overlap), windows(rows, side_y, overlap)
         total = np.zeros(padded.shape[:2], np.float32)
@@ -107,19 +109,28 @@ class Localiser:
             found = first[i][0] if reusable else self.run(cut(i), qtable, jpeg, override)[0]
             weight = down[i // len(columns)][:, None] * across[i % len(columns)][None]
             total[y : y + side_y, x : x + side_x] += found * weight
-        return self.with_view(total[:height, :width], rgb)
+        domain = np.mean([one for _, _, one in first.values()], axis=0)
+        return self.with_view(total[:height, :width], rgb, float(domain @ self.pipeline["view"]["weights"]))
 
-    def with_view(self, total: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    def with_view(self, total: np.ndarray, rgb: np.ndarray, weight: float) -> np.ndarray:
         """The tiles' map with the view of the whole image mixed in, rounded: uint8 [H,W]."""
         height, width = total.shape
-        size, weight = self.pipeline["view"]["size"], self.pipeline["view"]["weight"]
-        if weight > 0 and max(width, height) > size:
-            scale = size / max(width, height)
-            across, down = (max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height))
-            view = np.asarray(Image.fromarray(rgb).resize((across, down), Image.Resampling.LANCZOS))
-            found, _ = self.run(view, np.ones(64, np.int32), 0, USE_RGB)
-            stretched = Image.fromarray(found).resize((width, height), Image.Resampling.BILINEAR)
-            total = total * (1 - weight) + np.asarray(stretched, np.float32) * weight
+        view = self.pipeline["view"]
+        if any(view["weights"]):
+            longest, enlarged = max(width, height), view["enlarged"]
+            scale = min(1.0, view["size"] / longest)
+            if longest <= enlarged["up_to"]:
+                scale = min(enlarged["factor"], enlarged["size"] / longest)
+            across, down = (max(STRIDE, int(side * scale / STRIDE + 0.5) * STRIDE) for side in (width, height))
+            shown = np.asarray(Image.fromarray(rgb).resize((across, down), Image.Resampling.LANCZOS))
+            found, _, _ = self.run(shown, np.ones(64, np.int32), 0, USE_RGB)
+            # Between the four nearest values, whichever of the two is the larger.
+            to = (across / width, 0, 0, 0, down / height, 0)
+            stretched = Image.fromarray(found).transform(
+                (width, height), Image.Transform.AFFINE, to, Image.Resampling.BILINEAR
+            )
+            mixed = logit(total) * (1 - weight) + logit(np.asarray(stretched, np.float32)) * weight
+            total = 255 / (1 + np.exp(-mixed))
         return np.floor(total + 0.5).astype(np.uint8)
 
     def analyse(self, data: bytes) -> dict[str, str]:
@@ -127,6 +138,12 @@ class Localiser:
         probability = self.locate(Image.open(io.BytesIO(data)))
         mask = np.where(probability >= math.ceil(THRESHOLD * 255), 255, 0).astype(np.uint8)
         return {"probability": encoded(probability), "mask": encoded(mask)}
+
+
+def logit(levels: np.ndarray) -> np.ndarray:
+    """Of levels 0 to 255; 0 and 255 stand for what rounds to them."""
+    bounded = np.clip(levels, 0.25, 254.75)
+    return np.log(bounded / (255 - bounded))
 
 
 def encoded(grey: np.ndarray) -> str:
