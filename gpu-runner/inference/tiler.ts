@@ -65,7 +65,7 @@ export function tileGrid(size: { width: number; height: number }, tiling: Tiling
   return { width: across.side, height: down.side, columns: across.origins, rows: down.origins };
 }
 
-type ViewSizes = Omit<ReleaseManifest["pipeline"]["view"], "weight">;
+type ViewSizes = Omit<ReleaseManifest["pipeline"]["view"], "weights">;
 
 /** RGB, 8 bits, row by row. */
 export interface RgbImage {
