@@ -1,5 +1,4 @@
 /** The model release on disk: its manifest and the file that the manifest names. */
-
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";

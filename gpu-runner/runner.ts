@@ -1,5 +1,4 @@
 /** A started runner: HTTP server and inference process, and how they end together. */
-
 import { once } from "node:events";
 import { type ServerType, serve } from "@hono/node-server";
 import { messageOf } from "@omni-iml/shared/message-of";

@@ -1,5 +1,4 @@
 /** The thread in which checks compute on pixels. Started by threads.ts. */
-
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "@omni-iml/shared/message-of";
 import { examineHistory, type ImageHistory } from "./compression/history.ts";

@@ -1,5 +1,4 @@
 /** One analysis inside the inference process: decode, localise, judge, encode. */
-
 import { domains, type Region } from "@omni-iml/shared/analysis";
 import { messageOf } from "@omni-iml/shared/message-of";
 import type { ReleaseManifest } from "@omni-iml/shared/release";

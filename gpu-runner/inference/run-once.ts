@@ -4,7 +4,6 @@
  *
  *   node gpu-runner/inference/run-once.ts [--model-dir DIR] [--out DIR] IMAGE…
  */
-
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -1,5 +1,4 @@
 /** One job from its signed request to its result: download, admission, analysis, upload. */
-
 import { createHash } from "node:crypto";
 import { type Finding, type OutputName, outputContentTypes } from "@omni-iml/shared/analysis";
 import type { InferRequest, ResultLine, stages } from "@omni-iml/shared/inference";

@@ -1,5 +1,4 @@
 /** Reading the input by its presigned URL. */
-
 import { createHash } from "node:crypto";
 import { messageOf } from "@omni-iml/shared/message-of";
 import { Problem } from "@omni-iml/shared/problems";

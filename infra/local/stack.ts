@@ -3,7 +3,6 @@
  * `wrangler dev` with its storage, database, objects and queues. Nothing but what the proxy fetches leaves the loopback
  * interface.
  */
-
 import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

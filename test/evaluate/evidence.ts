@@ -3,7 +3,6 @@
  * pictures, and what the checks cost. No network runs: where it would have pointed is given by the masks of manipulated
  * pictures, and on authentic ones by a place that it might have pointed at wrongly.
  */
-
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";

@@ -1,5 +1,4 @@
 /** One image through the public API, and what its answer is worth. */
-
 import { setTimeout } from "node:timers/promises";
 import type { Analysis, OmniIml } from "@omni-iml/sdk";
 import { messageOf } from "@omni-iml/shared/message-of";

@@ -1,5 +1,4 @@
 /** One picture on its way: sent, followed, read. What the analysis page shows is this state. */
-
 import type { Analysis } from "@omni-iml/shared/analysis";
 import { messageOf } from "@omni-iml/shared/message-of";
 import { useEffect, useState } from "preact/hooks";

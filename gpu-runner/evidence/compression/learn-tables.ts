@@ -6,7 +6,6 @@
  * Only tables that are none of libjpeg's are learned, and from each file only what it says of itself: the camera where no
  * editor has written after it, the editor where one has. Known ones are kept.
  */
-
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "@omni-iml/shared/message-of";
