@@ -13,7 +13,7 @@
  *   --in-flight N    analyses that an account may have under way (16)
  *   --plots FOLDER   writes load-goodput.svg, load-latency.svg and load-memory.svg there
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { createdAccount } from "@omni-iml/shared/accounts";
@@ -36,6 +36,8 @@ const { values } = parseArgs({
 const minutes = Number(values.minutes);
 const inFlight = Number(values["in-flight"]);
 if (!(minutes >= 1) || !(inFlight >= 2)) throw new Error("--minutes is 1 or more, --in-flight 2 or more");
+// What cannot be written should be known before the load, not after it.
+if (values.plots !== "") mkdirSync(values.plots, { recursive: true });
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
 
 /** What is offered, as multiples of what was measured to be possible. */

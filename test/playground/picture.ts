@@ -2,7 +2,7 @@
  * Takes a picture of the playground with an image analysed, against a service that runs (`npm start`):
  *
  *   npm run picture -- --out docs/images/playground.png
- *   npm run picture -- --image test/samples/sign-forged.jpg --width 390 --height 844 --dark --whole --out phone.png
+ *   npm run picture -- --image test/samples/label-forged.jpg --width 390 --height 844 --dark --whole --out phone.png
  */
 import { parseArgs } from "node:util";
 import sharp from "sharp";

@@ -274,7 +274,7 @@ describe.skipIf(chromiumPath === undefined)("the playground", () => {
     await page.route("**/events", (route) =>
       lost.following++ < 2 ? route.abort("internetdisconnected") : route.continue(),
     );
-    const bytes = (await readFile(join(samples, "sign-forged.jpg"))).toString("base64");
+    const bytes = (await readFile(join(samples, "label-forged.jpg"))).toString("base64");
     await page.evaluate((base64) => {
       const file = new File([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], "dropped.jpg", {
         type: "image/jpeg",

@@ -1,9 +1,10 @@
 """Makes the bundled samples that begin with a picture in the public domain: each as it was, and edited.
 
 Like those of make.py, both are saved twice, and only the edit comes between the two saves. The pictures themselves,
-marked CC0 1.0 by BuddiesOfBudgie/budgie-backgrounds, are read from the folder that is named:
+marked CC0 1.0 by BuddiesOfBudgie/budgie-backgrounds, are read from the folder that is named (numpy, Pillow;
+egg-basket.jpg, kitten-on-lawn.jpg, motherboard-circuits.jpg and serene.jpg in it):
 
-    python3 test/samples/edit.py backgrounds   (numpy, Pillow; egg-basket.jpg, kitten-on-lawn.jpg, serene.jpg in it)
+    python3 test/samples/edit.py backgrounds
 """
 
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from make import FIRST_SAVE, camera, saved, write
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+LABEL_FONT = "/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf"
 EGG = (625, 583, 786, 786)  # in the painting, cut to its left 900 pixels
 
 
@@ -90,6 +92,30 @@ def retouched(face):
     return forged, mask
 
 
+def relabelled(board):
+    """Three digits of a sticker's serial number covered and set anew; the forged image and its mask."""
+    centre, tilt, size = (511, 228), 17.5, (108, 48)
+    upright = (size[0] + 20, size[1] + 20)
+
+    def tilted(layer):
+        turned = layer.rotate(tilt, Image.Resampling.BICUBIC, expand=True)
+        laid = Image.new("L", board.size)
+        laid.paste(turned, (centre[0] - turned.width // 2, centre[1] - turned.height // 2))
+        return laid
+
+    patch, digits = Image.new("L", upright), Image.new("L", upright)
+    ImageDraw.Draw(patch).rectangle((10, 10, size[0] + 9, size[1] + 9), fill=255)
+    font = ImageFont.truetype(LABEL_FONT, 44)
+    ImageDraw.Draw(digits).text((upright[0] / 2, upright[1] / 2), "731", font=font, fill=235, anchor="mm")
+    area = tilted(patch.filter(ImageFilter.GaussianBlur(1.5)))
+    under = np.asarray(board)[np.asarray(area) > 127]
+    paper = np.median(under[under.sum(1) >= np.median(under.sum(1))], axis=0)
+    forged = board.copy()
+    forged.paste(tuple(int(level) for level in paper), (0, 0, *board.size), area)
+    forged.paste((92, 78, 86), (0, 0, *board.size), tilted(digits.filter(ImageFilter.GaussianBlur(1.4))))
+    return forged, area.point(lambda value: 255 if value >= 128 else 0)
+
+
 def main(folder):
     hills = Image.open(folder / "serene.jpg").convert("RGB").crop((200, 0, 3613, 2560))
     sky = saved(hills.resize((896, 672), Image.Resampling.LANCZOS), FIRST_SAVE)
@@ -100,6 +126,10 @@ def main(folder):
     write("kitten", kitten, *with_egg(kitten, saved(painting, 95)))
     face = saved(painting.crop((0, 0, 720, 900)), FIRST_SAVE)
     write("portrait", face, *retouched(face))
+    board = Image.open(folder / "motherboard-circuits.jpg").convert("RGB").rotate(180)
+    board = board.crop((2690, 250, 3730, 930)).resize((624, 408), Image.Resampling.LANCZOS)
+    label = saved(board, FIRST_SAVE)
+    write("label", label, *relabelled(label))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ const texts = [
   ["kitten", "natural", "Kitten on a lawn", "An egg pasted into the grass"],
   ["receipt", "document", "Shop receipt", "The total painted over and typed anew"],
   ["portrait", "face", "Painted portrait", "Mouth and cheek retouched"],
-  ["sign", "scene_text", "Parking sign", "The number of hours changed"],
+  ["label", "scene_text", "Serial number", "Three of its digits covered and set anew"],
 ] as const;
 
 export const samples: readonly Sample[] = texts.flatMap(([stem, domain, title, edit]) =>

@@ -42,7 +42,7 @@ it("is read in a document and on a sign, the whole of a word of which a region h
   ]);
   for (const { confidence } of receipt.texts.values()) expect(confidence).toBeGreaterThan(0.8);
   expect(receipt.degraded).toEqual([]);
-  const sign = await read(sample("sign-forged"), [at(300, 140, 290, 40)]);
+  const sign = await read(sample("sign"), [at(300, 140, 290, 40)]);
   expect(sign.texts.get("r1")?.text).toBe("PARKING");
 });
 

@@ -27,7 +27,7 @@ const { values, positionals } = parseArgs({
 const files =
   positionals.length > 0
     ? positionals
-    : ["kitten-forged", "balloon-authentic", "receipt-forged", "sign-forged"].map((name) => `${samples}${name}.jpg`);
+    : ["kitten-forged", "balloon-authentic", "receipt-forged", "label-forged"].map((name) => `${samples}${name}.jpg`);
 
 const {
   MODEL_DIR,
