@@ -33,8 +33,11 @@ describe("the page", () => {
     for (const [name, value] of said)
       if (!byMachine.has(name)) expect([name, values.get(name) ?? ""]).toEqual([name, value.replace("none", "")]);
     expect(configuration.MODEL_DIR).toMatch(/\/model\/release$/);
-    const { MAX_BATCH, IMAGE_THREADS } = readConfiguration({ RUNNER_SECRET, PROVIDER: "cuda" });
+    const { MAX_BATCH, SMALL_SESSIONS, IMAGE_THREADS } = readConfiguration({ RUNNER_SECRET, PROVIDER: "cuda" });
     expect(MAX_BATCH).toBe(8);
+    expect(SMALL_SESSIONS).toBe(0);
+    expect(readConfiguration({ RUNNER_SECRET, THREADS: "1" }).SMALL_SESSIONS).toBe(0);
+    expect(readConfiguration({ RUNNER_SECRET, THREADS: "8" }).SMALL_SESSIONS).toBe(2);
     expect(IMAGE_THREADS).toBeGreaterThanOrEqual(3);
     expect(IMAGE_THREADS).toBeLessThanOrEqual(8);
   });

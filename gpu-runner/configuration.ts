@@ -18,6 +18,8 @@ const schema = z.object({
   THREADS: z.coerce.number().int().min(1).default(availableParallelism()),
   /** Tiles in one run of the model; on a CPU more than one gains nothing. */
   MAX_BATCH: z.coerce.number().int().min(1).optional(),
+  /** Model sessions for small tiles, which share `THREADS` among them, beside the one for all others; 0: that takes all. */
+  SMALL_SESSIONS: z.coerce.number().int().min(0).max(16).optional(),
   /** Images in work at a time, each on a thread of its own beside the session's. */
   IMAGE_THREADS: z.coerce.number().int().min(1).max(64).optional(),
   /**
@@ -54,8 +56,9 @@ const schema = z.object({
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
-export interface Configuration extends Omit<z.infer<typeof schema>, "MAX_BATCH" | "IMAGE_THREADS"> {
+export interface Configuration extends Omit<z.infer<typeof schema>, "MAX_BATCH" | "SMALL_SESSIONS" | "IMAGE_THREADS"> {
   MAX_BATCH: number;
+  SMALL_SESSIONS: number;
   IMAGE_THREADS: number;
 }
 
@@ -75,11 +78,13 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
   if ((parsed.data.INTERPRETER_URL === undefined) !== (parsed.data.INTERPRETER_MODEL === undefined)) {
     throw new StartError("INTERPRETER_URL and INTERPRETER_MODEL are needed together");
   }
-  const { PROVIDER, MAX_BATCH, IMAGE_THREADS } = parsed.data;
+  const { PROVIDER, THREADS, MAX_BATCH, SMALL_SESSIONS, IMAGE_THREADS } = parsed.data;
   const cuda = PROVIDER === "cuda";
   return {
     ...parsed.data,
     MAX_BATCH: MAX_BATCH ?? (cuda ? 8 : 1),
+    // Measured on two cores; with one there is nothing to share.
+    SMALL_SESSIONS: SMALL_SESSIONS ?? (cuda || THREADS === 1 ? 0 : 2),
     // A GPU is fed by several decoders; on a CPU the session has the cores, and a third image fills the gaps.
     IMAGE_THREADS: IMAGE_THREADS ?? (cuda ? Math.min(8, Math.max(3, availableParallelism())) : 3),
   };

@@ -43,6 +43,7 @@ export async function startRunner(configuration: Configuration, log: Logger): Pr
       manifest,
       provider: configuration.PROVIDER,
       threads: configuration.THREADS,
+      smallSessions: configuration.SMALL_SESSIONS,
       imageThreads: configuration.IMAGE_THREADS,
       deviceMemory: configuration.CUDA_MEMORY_MB === undefined ? null : configuration.CUDA_MEMORY_MB * 2 ** 20,
       maxPixels: configuration.MAX_PIXELS,

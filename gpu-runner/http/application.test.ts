@@ -49,6 +49,7 @@ async function serve(use: (served: Served) => Promise<void>): Promise<void> {
       manifest,
       provider: "cpu",
       threads: 1,
+      smallSessions: 0,
       imageThreads: 1,
       deviceMemory: null,
       maxPixels: 1e6,

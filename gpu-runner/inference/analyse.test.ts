@@ -23,7 +23,13 @@ beforeAll(async () => {
   const { MODEL_DIR, MAX_PIXELS } = readConfiguration({ RUNNER_SECRET: "nothing is signed here" });
   const { manifest, modelFile } = await loadRelease(MODEL_DIR);
   session = await loadSession(modelFile, "cpu", { threads: 2 });
-  served = { manifest, batcher: new Batcher(session, 1), interpreter: null, maxPixels: MAX_PIXELS, trustAnchors: null };
+  served = {
+    manifest,
+    batcher: new Batcher([session], 1),
+    interpreter: null,
+    maxPixels: MAX_PIXELS,
+    trustAnchors: null,
+  };
 });
 
 function run(name: string, options: object = {}) {

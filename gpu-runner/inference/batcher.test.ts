@@ -40,7 +40,7 @@ const never = new AbortController().signal;
 it("runs tiles of one shape together, those of another apart, and gives each its own answer", async () => {
   const session = new Echo();
   const facts: BatchFacts[] = [];
-  const batcher = new Batcher(session, 3, { ran: (batch) => facts.push(batch), shrunk: () => undefined });
+  const batcher = new Batcher([session], 3, { ran: (batch) => facts.push(batch), shrunk: () => undefined });
   const tiles = [tile(1), tile(2, 64), tile(3), tile(4), tile(5), tile(6, 64)];
   const results = await Promise.all(tiles.map((each) => batcher.run(each, never)));
   expect(session.runs).toEqual([[1, 3, 4], [2, 6], [5]]);
@@ -56,10 +56,79 @@ it("runs tiles of one shape together, those of another apart, and gives each its
   ]);
 });
 
+/** A session that answers when it is told to. */
+class Patient extends Echo {
+  readonly #answers: (() => void)[] = [];
+  readonly takes: (pixels: number) => boolean;
+
+  constructor(takes: (pixels: number) => boolean) {
+    super();
+    this.takes = takes;
+  }
+
+  override async run(input: ModelInput): Promise<ModelOutput> {
+    const output = super.run(input);
+    await new Promise<void>((resolve) => this.#answers.push(resolve));
+    return output;
+  }
+
+  answer(): void {
+    this.#answers.shift()?.();
+  }
+}
+
+describe("several sessions", () => {
+  const small = (pixels: number) => pixels <= side * side;
+
+  it("run side by side, each one batch at a time, and whichever is free takes the next", async () => {
+    const sessions = [new Patient(() => true), new Patient(() => true)] as const;
+    const batcher = new Batcher(sessions, 1);
+    const results = Promise.all([1, 2, 3, 4].map((name) => batcher.run(tile(name), never)));
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2]]]);
+    sessions[1].answer();
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2], [3]]]);
+    sessions[0].answer();
+    await expect.poll(() => sessions[0].runs).toEqual([[1], [4]]);
+    for (const session of sessions) session.answer();
+    expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("are given the tiles that they take: a large one does not wait behind small ones", async () => {
+    const sessions = [new Patient((pixels) => !small(pixels)), new Patient(small)] as const;
+    const batcher = new Batcher(sessions, 1);
+    const results = Promise.all([tile(1), tile(2), tile(3, 64), tile(4)].map((each) => batcher.run(each, never)));
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[3]], [[1]]]);
+    sessions[0].answer();
+    // Nothing is left that it takes.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sessions[0].runs).toEqual([[3]]);
+    for (const name of [2, 4]) {
+      sessions[1].answer();
+      await expect.poll(() => sessions[1].runs.at(-1)).toEqual([name]);
+    }
+    sessions[1].answer();
+    expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("that are all busy do not run what was withdrawn meanwhile", async () => {
+    const sessions = [new Patient(() => true), new Patient(() => true)] as const;
+    const batcher = new Batcher(sessions, 1);
+    const withdrawal = new AbortController();
+    const kept = [1, 2].map((name) => batcher.run(tile(name), never));
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2]]]);
+    const withdrawn = batcher.run(tile(3), withdrawal.signal);
+    withdrawal.abort(new Error("gone"));
+    for (const session of sessions) session.answer();
+    await expect(withdrawn).rejects.toThrow("gone");
+    await Promise.all(kept);
+    expect(sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2]]]);
+  });
+});
+
 describe("turns", () => {
   it("an image of many tiles lets one of a single tile through", async () => {
     const session = new Echo();
-    const batcher = new Batcher(session, 1);
+    const batcher = new Batcher([session], 1);
     const large = new Lane(1);
     const many = Array.from({ length: 20 }, (_, i) => batcher.run(tile(i), never, large));
     await many[1];
@@ -70,7 +139,7 @@ describe("turns", () => {
 
   it("who is waited for gets four tiles for each of a batch's, and the batch is never left out", async () => {
     const session = new Echo();
-    const batcher = new Batcher(session, 1);
+    const batcher = new Batcher([session], 1);
     const [interactive, batch] = [new Lane(4), new Lane(1)];
     const all = Array.from({ length: 40 }, (_, i) =>
       i % 2 === 0 ? batcher.run(tile(100 + i), never, interactive) : batcher.run(tile(i), never, batch),
@@ -83,7 +152,7 @@ describe("turns", () => {
 
   it("withdrawn tiles never run", async () => {
     const session = new Echo();
-    const batcher = new Batcher(session, 1);
+    const batcher = new Batcher([session], 1);
     const withdrawal = new AbortController();
     const kept = batcher.run(tile(1), never);
     const withdrawn = batcher.run(tile(2), withdrawal.signal);
@@ -106,7 +175,7 @@ describe("a device without memory", () => {
     session.room = 3;
     session.message = message;
     const sizes: number[] = [];
-    const batcher = new Batcher(session, 8, { ran: () => undefined, shrunk: (largest) => sizes.push(largest) });
+    const batcher = new Batcher([session], 8, { ran: () => undefined, shrunk: (largest) => sizes.push(largest) });
     const results = await Promise.all(Array.from({ length: 8 }, (_, i) => batcher.run(tile(i), never)));
     expect(results.map(({ score }) => score)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect(sizes).toEqual([4, 2]);
@@ -121,7 +190,7 @@ describe("a device without memory", () => {
   it("for even one tile says so", async () => {
     const session = new Echo();
     session.room = 0;
-    const batcher = new Batcher(session, 2);
+    const batcher = new Batcher([session], 2);
     await expect(batcher.run(tile(1), never)).rejects.toBeInstanceOf(DeviceExhausted);
     session.room = 1;
     expect((await batcher.run(tile(2), never)).score).toBe(2);
@@ -131,7 +200,7 @@ describe("a device without memory", () => {
     const session = new Echo();
     session.room = 1;
     session.message = "Non-zero status code returned while running Conv node";
-    const batcher = new Batcher(session, 2);
+    const batcher = new Batcher([session], 2);
     const both = Promise.allSettled([batcher.run(tile(1), never), batcher.run(tile(2), never)]);
     expect((await both).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     expect((await batcher.run(tile(3), never)).score).toBe(3);

@@ -1,8 +1,8 @@
 /**
- * One session, many images: tiles of the same shape from any of them run as one batch.
+ * A few sessions, many images: tiles of the same shape from any of them run as one batch, on the next session that is free.
  *
- * The session blocks the thread while it runs. Between two batches the event loop turns, so that a withdrawn lease is
- * seen before its tiles cost anything, and tiles that came meanwhile take part in the next batch.
+ * Between two batches of a session the event loop turns, so that a withdrawn lease is seen before its tiles cost anything,
+ * and tiles that came meanwhile take part in the next batch.
  *
  * Whose turn it is follows start-time fair queueing (Goyal, Vin, Cheng 1996): every image has a lane, a tile's start is
  * where its lane's last one ended, and a lane's tiles are the shorter the more the lane weighs. So an image of two
@@ -76,6 +76,14 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
+/** A session, and what it has in hand. */
+interface Desk {
+  readonly session: Session;
+  busy: boolean;
+  /** Pixels of several tiles side by side, as the session wants them; on whatever thread that runs. */
+  together: Uint8Array;
+}
+
 const domainCount = 4;
 
 /** What CUDA, cuDNN, cuBLAS and onnxruntime's own arena say when device memory is used up; none of them has a type. */
@@ -83,19 +91,20 @@ const outOfMemory =
   /out of memory|failed to allocate memory|bad allocation|bad_alloc|CUDA_?ERROR_OUT_OF_MEMORY|(CUDNN|CUBLAS)_STATUS_\w*ALLOC(ATION)?_FAILED/i;
 
 export class Batcher implements TileRunner {
-  readonly #session: Session;
+  readonly #desks: readonly Desk[];
   readonly #events: BatchEvents | null;
   #largest: number;
   #waiting: Waiting[] = [];
-  #running = false;
+  #handingOut = false;
   /** Virtual time: the start of what ran last. */
   #now = 0;
-  /** Pixels of several tiles side by side, as the session wants them; there is one batch at a time. */
-  #together = new Uint8Array(0);
 
-  /** @param largest tiles in one batch: more than one gains nothing on a CPU, a GPU wants several. */
-  constructor(session: Session, largest: number, events: BatchEvents | null = null) {
-    this.#session = session;
+  /**
+   * @param sessions between them they take tiles of every size.
+   * @param largest tiles in one batch: more than one gains nothing on a CPU, a GPU wants several.
+   */
+  constructor(sessions: readonly Session[], largest: number, events: BatchEvents | null = null) {
+    this.#desks = sessions.map((session) => ({ session, busy: false, together: new Uint8Array(0) }));
     this.#largest = largest;
     this.#events = events;
   }
@@ -105,25 +114,35 @@ export class Batcher implements TileRunner {
       const start = Math.max(this.#now, lane.end);
       lane.end = start + 1 / lane.weight;
       this.#waiting.push({ tile, signal, start, since: performance.now(), resolve, reject });
-      if (!this.#running) {
-        this.#running = true;
-        setImmediate(() => void this.#work());
+      this.#handOutSoon();
+    });
+  }
+
+  /** In the next turn of the event loop: what came in this one can be one batch. */
+  #handOutSoon(): void {
+    if (this.#handingOut) return;
+    this.#handingOut = true;
+    setImmediate(() => {
+      this.#handingOut = false;
+      for (const desk of this.#desks) {
+        const batch = desk.busy ? [] : this.#next(desk.session);
+        if (batch.length > 0) void this.#work(desk, batch);
       }
     });
   }
 
-  async #work(): Promise<void> {
-    for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
-      await this.#runBatch(batch);
-      await new Promise(setImmediate);
-    }
-    this.#running = false;
+  async #work(desk: Desk, batch: readonly Waiting[]): Promise<void> {
+    desk.busy = true;
+    await this.#runBatch(desk, batch);
+    desk.busy = false;
+    this.#handOutSoon();
   }
 
-  async #runBatch(batch: readonly Waiting[]): Promise<void> {
+  async #runBatch(desk: Desk, batch: readonly Waiting[]): Promise<void> {
     const began = performance.now();
     try {
-      const output = await this.#session.run(this.#assemble(batch.map(({ tile }) => tile)));
+      const tiles = batch.map(({ tile }) => tile);
+      const output = await desk.session.run(assemble(tiles, desk));
       const took = performance.now() - began;
       let pixels = 0;
       batch.forEach(({ tile, resolve }, i) => {
@@ -151,8 +170,8 @@ export class Batcher implements TileRunner {
     this.#events?.shrunk(this.#largest);
   }
 
-  /** The tile whose turn it is and the next ones of its shape; aborted ones are dropped. */
-  #next(): Waiting[] {
+  /** Of the tiles that a session takes, the one whose turn it is and the next ones of its shape; aborted ones are dropped. */
+  #next(session: Session): Waiting[] {
     const alive: Waiting[] = [];
     for (const waiting of this.#waiting) {
       if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
@@ -160,7 +179,7 @@ export class Batcher implements TileRunner {
     }
     // The sort is stable: of equal starts, the one that came first.
     alive.sort((a, b) => a.start - b.start);
-    const [first] = alive;
+    const first = alive.find(({ tile }) => session.takes?.(tile.width * tile.height) ?? true);
     if (first !== undefined) this.#now = Math.max(this.#now, first.start);
     const batch: Waiting[] = [];
     this.#waiting = [];
@@ -171,34 +190,34 @@ export class Batcher implements TileRunner {
     }
     return batch;
   }
+}
 
-  #assemble(tiles: readonly Tile[]): ModelInput {
-    const [first] = tiles;
-    if (first === undefined) throw new Error("a batch needs a tile");
-    const qtable = new Int32Array(tiles.length * 64);
-    tiles.forEach((tile, i) => {
-      qtable.set(tile.qtable, i * 64);
-    });
-    return {
-      count: tiles.length,
-      height: first.height,
-      width: first.width,
-      pixels: tiles.length === 1 ? first.pixels : this.#sideBySide(tiles, first.pixels.length),
-      qtable,
-      jpeg: Uint8Array.from(tiles, (tile) => (tile.jpeg ? 1 : 0)),
-      modalityOverride: Int8Array.from(tiles, (tile) => tile.modalityOverride),
-    };
-  }
+function assemble(tiles: readonly Tile[], desk: Desk): ModelInput {
+  const [first] = tiles;
+  if (first === undefined) throw new Error("a batch needs a tile");
+  const qtable = new Int32Array(tiles.length * 64);
+  tiles.forEach((tile, i) => {
+    qtable.set(tile.qtable, i * 64);
+  });
+  return {
+    count: tiles.length,
+    height: first.height,
+    width: first.width,
+    pixels: tiles.length === 1 ? first.pixels : sideBySide(tiles, first.pixels.length, desk),
+    qtable,
+    jpeg: Uint8Array.from(tiles, (tile) => (tile.jpeg ? 1 : 0)),
+    modalityOverride: Int8Array.from(tiles, (tile) => tile.modalityOverride),
+  };
+}
 
-  /** The only copy between decoder and session: the binding takes one block of memory, the tiles lie in several. */
-  #sideBySide(tiles: readonly Tile[], size: number): Uint8Array {
-    const length = tiles.length * size;
-    if (this.#together.length < length) this.#together = new Uint8Array(length);
-    tiles.forEach((tile, i) => {
-      this.#together.set(tile.pixels, i * size);
-    });
-    return this.#together.subarray(0, length);
-  }
+/** The only copy between decoder and session: the binding takes one block of memory, the tiles lie in several. */
+function sideBySide(tiles: readonly Tile[], size: number, desk: Desk): Uint8Array {
+  const length = tiles.length * size;
+  if (desk.together.length < length) desk.together = new Uint8Array(new SharedArrayBuffer(length));
+  tiles.forEach((tile, i) => {
+    desk.together.set(tile.pixels, i * size);
+  });
+  return desk.together.subarray(0, length);
 }
 
 function resultAt(output: ModelOutput, i: number, area: number): TileResult {

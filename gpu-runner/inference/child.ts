@@ -1,6 +1,6 @@
 /**
- * The inference process: the model session on its main thread, everything else of an analysis on image threads. Started
- * by process.ts with a channel over which it is told what to do; it ends with that channel.
+ * The inference process: model sessions and images on threads of their own, and a main thread that hands tiles from the
+ * ones to the others. Started by process.ts with a channel over which it is told what to do; it ends with that channel.
  */
 import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
@@ -10,9 +10,13 @@ import { unknownFeatures } from "../result/score.ts";
 import { Batcher } from "./batcher.ts";
 import { ImageThreads } from "./image-threads.ts";
 import { command, type LoadCommand, type Report } from "./protocol.ts";
+import { RemoteSession } from "./remote-session.ts";
 import { proveDevice } from "./self-test.ts";
-import { gateDecides, loadSession, type Session } from "./session.ts";
+import { gateDecides, type Session } from "./session.ts";
 import { sidesOfSeveral } from "./tiler.ts";
+
+/** Side of the largest square that is a small tile. */
+const smallSide = 512;
 
 let threads: ImageThreads | null = null;
 
@@ -27,16 +31,13 @@ function fail(reason: Error): void {
 }
 
 async function load(order: LoadCommand): Promise<void> {
-  const { manifest, provider, modelFile } = order;
+  const { manifest, provider } = order;
   const unknown = unknownFeatures(manifest.score);
   if (unknown.length > 0) throw new Error(`the manifest scores by unknown features: ${unknown.join(", ")}`);
   sharp.concurrency(order.threads);
   // The cache would only keep images that nobody asks for again.
   sharp.cache(false);
-  const session = await loadSession(modelFile, provider, { ...order, usualSides: sidesOfSeveral(manifest.pipeline) });
-  if (provider !== "cpu") await proveDevice(modelFile, session, order);
-  await warm(session, order);
-  const batcher = new Batcher(session, order.largestBatch, {
+  const batcher = new Batcher(await openSessions(order), order.largestBatch, {
     ran: (facts) => tell({ type: "batch", ...facts }),
     shrunk: (largest) => tell({ type: "shrunk", largest }),
   });
@@ -53,12 +54,34 @@ async function load(order: LoadCommand): Promise<void> {
 }
 
 /**
- * Runs the largest tile, in every power of two up to the largest batch, and then on a device one tile of every other
- * shape that large images are cut into: what it chooses, loads or allocates at the first run of a shape, no client waits
- * for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
+ * Proved and warmed: one session with all threads, and beside it a few with a share of them each, for small tiles. A small
+ * tile does not keep two cores busy, so that two of them side by side take less time than one after the other; a tile of
+ * 768 px does, whoever waits for one wants all cores at it, and every session that takes such has half a gigabyte.
  */
-async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand): Promise<void> {
-  const side = manifest.pipeline.tile;
+async function openSessions(order: LoadCommand): Promise<Session[]> {
+  const { modelFile, provider, deviceMemory, smallSessions } = order;
+  const usualSides = sidesOfSeveral(order.manifest.pipeline);
+  const open = async (threads: number, takes: (pixels: number) => boolean, side: number) => {
+    const data = { modelFile, provider, resources: { threads, deviceMemory, usualSides } };
+    const session = await RemoteSession.start(data, takes, fail);
+    if (provider !== "cpu") await proveDevice(modelFile, session, order);
+    await warm(session, order, side);
+    return session;
+  };
+  const small = (pixels: number) => pixels <= smallSide ** 2;
+  const large = (pixels: number) => !small(pixels);
+  const sessions = [await open(order.threads, smallSessions === 0 ? () => true : large, order.manifest.pipeline.tile)];
+  const share = Math.max(1, Math.floor(order.threads / smallSessions));
+  while (sessions.length <= smallSessions) sessions.push(await open(share, small, smallSide));
+  return sessions;
+}
+
+/**
+ * Runs the largest tile that it takes, `side` by `side`, in every power of two up to the largest batch, and then on a
+ * device one tile of every other shape that large images are cut into: what it chooses, loads or allocates at the first run
+ * of a shape, no client waits for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
+ */
+async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand, side: number): Promise<void> {
   for (let count = 1; count < largestBatch; count *= 2) await runBlank(session, count, side, side);
   await runBlank(session, largestBatch, side, side);
   if (provider === "cpu") return;

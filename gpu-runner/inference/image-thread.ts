@@ -1,6 +1,6 @@
 /**
- * A thread of the inference process that does everything with an image but run the session: decoding, cutting tiles,
- * blending, regions, encoding. The session blocks the main thread for as long as it runs; here work goes on meanwhile.
+ * A thread of the inference process that does everything with an image but run a session: decoding, cutting tiles,
+ * blending, regions, encoding. A session blocks its thread for as long as it runs; here work goes on meanwhile.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { Problem } from "@omni-iml/shared/problems";
@@ -47,6 +47,8 @@ function serve(port: MessagePort, { manifest, maxPixels, trustAnchors, interpret
       return { type: "done", job, finding, files, pictures };
     } catch (error) {
       if (withdrawal.signal.aborted) return { type: "dropped", job };
+      // Other tiles of the job may still be cut; nobody would wait for them.
+      withdrawal.abort(error);
       const problem =
         error instanceof Problem
           ? error

@@ -25,7 +25,7 @@ async function threadsWith(session: Session) {
   const threads = await ImageThreads.start(
     1,
     { manifest, maxPixels: 1e6, trustAnchors: null },
-    { batcher: new Batcher(session, 1), interpreter: null },
+    { batcher: new Batcher([session], 1), interpreter: null },
     { tell: (report) => told.push(report), broken: broken.resolve },
   );
   return { threads, told, broken: broken.promise };

@@ -1,4 +1,4 @@
-/** The main thread's hold on the image threads: one job each, their tiles to the session and the answers back. */
+/** The main thread's hold on the image threads: one job each, their tiles to the sessions and the answers back. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { messageOf } from "@omni-iml/shared/message-of";

@@ -57,7 +57,7 @@ function run(
   signal = new AbortController().signal,
 ) {
   const done: number[] = [];
-  return localise(image, policy, new Batcher(session, 4), { signal, progress: (part) => done.push(part) }).then(
+  return localise(image, policy, new Batcher([session], 4), { signal, progress: (part) => done.push(part) }).then(
     (result) => ({ ...result, done }),
   );
 }
@@ -152,7 +152,9 @@ describe("the view of the whole image", () => {
       const session = new Mirror();
       const single: Pipeline = { ...withView, tile: 512 };
       await run(picture(width, height, noise), session, single);
-      expect(session.seen.map((input) => [input.width, input.height]).at(-1)).toEqual(shown);
+      // The tile asks the gate, the view does not.
+      const seen = session.seen.find(({ modalityOverride }) => modalityOverride[0] === 0);
+      expect([seen?.width, seen?.height]).toEqual(shown);
     }
   });
 
@@ -285,7 +287,7 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
 
 it("has no more than 32 tiles of a strip in hand, whichever is answered first, and the map is the same", async () => {
   const image = picture(128 * 60, 64, noise);
-  const batcher = new Batcher(new Mirror(), 4);
+  const batcher = new Batcher([new Mirror()], 4);
   const answer = batcher.run.bind(batcher);
   const hand = new Set<Promise<unknown>>();
   let most = 0;
@@ -315,7 +317,7 @@ it("stops before the next tile when the job is withdrawn", async () => {
     if (session.seen.length === 6) controller.abort(new Error("withdrawn"));
     return run1(input);
   };
-  const pending = localise(picture(1000, 1000, noise), pipeline, new Batcher(session, 1), {
+  const pending = localise(picture(1000, 1000, noise), pipeline, new Batcher([session], 1), {
     signal: controller.signal,
     progress: () => undefined,
   });
@@ -325,7 +327,7 @@ it("stops before the next tile when the job is withdrawn", async () => {
 
 it("batches tiles of one shape from several images, up to the largest batch", async () => {
   const session = new Mirror();
-  const batcher = new Batcher(session, 4);
+  const batcher = new Batcher([session], 4);
   // The first batch does not end before nine tiles have been handed over, whatever the threads that cut them do.
   const handedOver = Promise.withResolvers<void>();
   const [hand, answer] = [batcher.run.bind(batcher), session.run.bind(session)];
@@ -345,4 +347,22 @@ it("batches tiles of one shape from several images, up to the largest batch", as
     expect(images[i] !== undefined && redOf(images[i]).equals(map.data)).toBe(true);
   });
   expect(Math.max(...session.seen.map(({ count }) => count))).toBe(4);
+});
+
+it("hands the view over beside the tiles that decide the modality", async () => {
+  const seen: number[] = [];
+  const both = Promise.withResolvers<void>();
+  const batcher = new Batcher([new Mirror()], 4);
+  const answer = batcher.run.bind(batcher);
+  batcher.run = async (tile, ...rest) => {
+    seen.push(tile.modalityOverride);
+    if (seen.length === 2) both.resolve();
+    await both.promise;
+    return answer(tile, ...rest);
+  };
+  const viewed = { ...pipeline, view: { ...pipeline.view, weights: [0.4, 0.4, 0.4, 0.4] } };
+  const watch = { signal: new AbortController().signal, progress: () => undefined };
+  const { viewScore } = await localise(picture(64, 64, noise), viewed, batcher, watch);
+  expect(viewScore).not.toBeNull();
+  expect(seen.toSorted()).toEqual([-1, 0]);
 });

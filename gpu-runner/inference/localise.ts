@@ -42,8 +42,12 @@ export async function localise(
 ): Promise<Localisation> {
   const grid = tileGrid(image, pipeline);
   const tiles = grid.columns.length * grid.rows.length;
-  const first = await decideModality(image, grid, pipeline, batcher, watch.signal);
-  const view = await viewMap(image, pipeline.view, first.domain, batcher, watch.signal);
+  // Side by side: where sessions are free, a small image's tile and its view run at the same time.
+  const [first, seen] = await Promise.all([
+    decideModality(image, grid, pipeline, batcher, watch.signal),
+    viewMap(image, pipeline.view, batcher, watch.signal),
+  ]);
+  const view = seen && { ...seen, weight: viewWeight(pipeline.view, first.domain) };
   const blender = new Blender(image, grid, pipeline.overlap, view);
   const networkScores: number[] = [];
   const domain = domains.map(() => 0);
@@ -134,21 +138,21 @@ async function decideModality(
   };
 }
 
-/**
- * The whole image at another scale: no lattice survives resampling, so it is judged by its colours alone. How much that
- * counts depends on the domain: scenes and faces are understood from afar, letters are not.
- */
+/** How much the view counts depends on the domain: scenes and faces are understood from afar, letters are not. */
+function viewWeight({ weights }: Pipeline["view"], domain: readonly number[]): number {
+  return weights.reduce((sum, one, i) => sum + one * (domain[i] ?? 0), 0);
+}
+
+/** The whole image at another scale: no lattice survives resampling, so it is judged by its colours alone. */
 async function viewMap(
   image: DecodedImage,
   { weights, ...sizes }: Pipeline["view"],
-  domain: readonly number[],
   batcher: TileRunner,
   signal: AbortSignal,
-): Promise<(View & { score: number }) | null> {
+): Promise<(Omit<View, "weight"> & { score: number }) | null> {
   if (weights.every((weight) => weight === 0)) return null;
-  const weight = weights.reduce((sum, one, i) => sum + one * (domain[i] ?? 0), 0);
   const { pixels, width, height } = await viewOf(image, viewScale(image, sizes));
   const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
   const { probability, score } = await batcher.run(tile, signal);
-  return { probability, width, height, weight, score };
+  return { probability, width, height, score };
 }

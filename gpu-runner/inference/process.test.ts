@@ -39,6 +39,7 @@ beforeEach(() => {
       manifest,
       provider: "cpu",
       threads: 1,
+      smallSessions: 0,
       imageThreads: 2,
       deviceMemory: null,
       maxPixels: 1e6,

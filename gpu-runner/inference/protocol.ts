@@ -18,6 +18,8 @@ export const loadCommand = z.object({
   manifest: releaseManifest,
   provider: z.enum(["cpu", "cuda"]),
   threads: z.int(),
+  /** Model sessions for small tiles, beside the one for all others. */
+  smallSessions: z.int(),
   imageThreads: z.int(),
   maxPixels: z.int(),
   largestBatch: z.int(),

@@ -33,7 +33,7 @@ const served = {
     interpretationFile === null
       ? null
       : await loadInterpreter(interpretationFile, provider, { threads, mostTogether: mostInterpreted }),
-  batcher: new Batcher(session, configuration.MAX_BATCH),
+  batcher: new Batcher([session], configuration.MAX_BATCH),
   maxPixels: configuration.MAX_PIXELS,
   trustAnchors: await loadTrustAnchors(configuration.C2PA_TRUST_ANCHORS),
 };

@@ -1,5 +1,5 @@
 /**
- * Tiles on their way from the threads that make them to the one that runs the session, and back.
+ * Tiles on their way from the threads that make them to the one that hands them to the sessions, and back.
  *
  * A tile's pixels are written into memory that both threads see, from where the session reads them; its probabilities
  * come back in the same place. Only numbers travel in messages. The memory is used again for the next tile.

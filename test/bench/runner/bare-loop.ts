@@ -22,7 +22,7 @@ const { manifest, modelFile } = await loadRelease(configuration.MODEL_DIR);
 const session = await loadSession(modelFile, configuration.PROVIDER, { threads: configuration.THREADS });
 const served = {
   manifest,
-  batcher: new Batcher(session, configuration.MAX_BATCH),
+  batcher: new Batcher([session], configuration.MAX_BATCH),
   interpreter: null,
   maxPixels: configuration.MAX_PIXELS,
   trustAnchors: null,

@@ -35,7 +35,7 @@ const {
   THREADS: threads,
 } = readConfiguration({ RUNNER_SECRET: "nothing is signed" });
 const { manifest, modelFile } = await loadRelease(MODEL_DIR);
-const batcher = new Batcher(await loadSession(modelFile, "cpu", { threads }), 1);
+const batcher = new Batcher([await loadSession(modelFile, "cpu", { threads })], 1);
 const served: Served = { manifest, batcher, interpreter: null, maxPixels, trustAnchors: null };
 
 const ways = [

@@ -32,4 +32,4 @@ def analyse(data: bytes = Body(media_type="application/octet-stream")) -> dict[s
 
 if __name__ == "__main__":
     port = int(os.environ["BENCH_PORT"])
-    uvicorn.run(app, host="127.0.0.1", port=port, limit_concurrency=64, log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=port, limit_concurrency=64, log_level="error")

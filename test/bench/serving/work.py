@@ -122,7 +122,9 @@ class Localiser:
             if longest <= enlarged["up_to"]:
                 scale = min(enlarged["factor"], enlarged["size"] / longest)
             across, down = (max(STRIDE, int(side * scale / STRIDE + 0.5) * STRIDE) for side in (width, height))
-            shown = np.asarray(Image.fromarray(rgb).resize((across, down), Image.Resampling.LANCZOS))
+            # libvips, which the runner has, enlarges by cubic interpolation whatever the kernel that it shrinks with.
+            kernel = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS
+            shown = np.asarray(Image.fromarray(rgb).resize((across, down), kernel))
             found, _, _ = self.run(shown, np.ones(64, np.int32), 0, USE_RGB)
             # Between the four nearest values, whichever of the two is the larger.
             to = (across / width, 0, 0, 0, down / height, 0)
