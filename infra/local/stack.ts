@@ -228,7 +228,8 @@ export class LocalStack {
     const deadline = Date.now() + readyPatience;
     let last = "";
     while (Date.now() < deadline) {
-      if (child.deaths > 0) throw new StartupError(`${child.name} ended at once:\n${await child.lastLines()}`);
+      // Once may be bad luck: another program can take a port between its choice and its use.
+      if (child.deaths > 1) throw new StartupError(`${child.name} ended at once, twice:\n${await child.lastLines()}`);
       try {
         const response = await fetch(url, { signal: AbortSignal.timeout(5_000) });
         last = `${response.status} ${(await response.text()).slice(0, 300)}`;
