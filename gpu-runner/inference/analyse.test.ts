@@ -33,7 +33,10 @@ beforeAll(async () => {
 });
 
 function run(name: string, options: object = {}) {
-  const bytes = readFileSync(new URL(name, golden));
+  return runOn(readFileSync(new URL(name, golden)), options);
+}
+
+function runOn(bytes: Uint8Array, options: object = {}) {
   const job = {
     bytes,
     sha256: "0".repeat(64),
@@ -51,6 +54,20 @@ function pixelsOf(png: Uint8Array | undefined) {
 it("explains unless no interpretation is wanted", async () => {
   expect((await run("baseline-420.jpg")).finding.explanation).not.toBe("");
   expect((await run("baseline-420.jpg", { interpretation: "none" })).finding.explanation).toBe("");
+});
+
+it.each([
+  [1600, 70],
+  [70, 1600],
+  [64, 64],
+])("takes an image of %i × %i pixels, the view of it included", async (width, height) => {
+  const noise = { type: "gaussian" as const, mean: 128, sigma: 40 };
+  const bytes = await sharp({ create: { width, height, channels: 3, background: "grey", noise } })
+    .jpeg()
+    .toBuffer();
+  const { finding, files } = await runOn(bytes);
+  expect(await sharp(files.probability).metadata()).toMatchObject({ width, height });
+  expect(finding.score).toBeGreaterThan(0);
 });
 
 describe("interpretation", () => {

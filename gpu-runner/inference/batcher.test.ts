@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Batcher, type BatchFacts, DeviceExhausted, Lane, type Tile } from "./batcher.ts";
+import { Batcher, type BatchFacts, bySize, DeviceExhausted, Lane, type Tile } from "./batcher.ts";
 import type { ModelInput, ModelOutput, Session } from "./session.ts";
 
 const side = 32;
@@ -59,12 +59,6 @@ it("runs tiles of one shape together, those of another apart, and gives each its
 /** A session that answers when it is told to. */
 class Patient extends Echo {
   readonly #answers: (() => void)[] = [];
-  readonly takes: (pixels: number) => boolean;
-
-  constructor(takes: (pixels: number) => boolean) {
-    super();
-    this.takes = takes;
-  }
 
   override async run(input: ModelInput): Promise<ModelOutput> {
     const output = super.run(input);
@@ -78,10 +72,8 @@ class Patient extends Echo {
 }
 
 describe("several sessions", () => {
-  const small = (pixels: number) => pixels <= side * side;
-
   it("run side by side, each one batch at a time, and whichever is free takes the next", async () => {
-    const sessions = [new Patient(() => true), new Patient(() => true)] as const;
+    const sessions = [new Patient(), new Patient()] as const;
     const batcher = new Batcher(sessions, 1);
     const results = Promise.all([1, 2, 3, 4].map((name) => batcher.run(tile(name), never)));
     await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2]]]);
@@ -93,9 +85,10 @@ describe("several sessions", () => {
     expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
   });
 
-  it("are given the tiles that they take: a large one does not wait behind small ones", async () => {
-    const sessions = [new Patient((pixels) => !small(pixels)), new Patient(small)] as const;
-    const batcher = new Batcher(sessions, 1);
+  it("of two batchers are given the tiles of their size: a large one does not wait behind small ones", async () => {
+    const sessions = [new Patient(), new Patient()] as const;
+    const [large, small] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
+    const batcher = bySize(side * side, small, large);
     const results = Promise.all([tile(1), tile(2), tile(3, 64), tile(4)].map((each) => batcher.run(each, never)));
     await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[3]], [[1]]]);
     sessions[0].answer();
@@ -111,7 +104,7 @@ describe("several sessions", () => {
   });
 
   it("that are all busy do not run what was withdrawn meanwhile", async () => {
-    const sessions = [new Patient(() => true), new Patient(() => true)] as const;
+    const sessions = [new Patient(), new Patient()] as const;
     const batcher = new Batcher(sessions, 1);
     const withdrawal = new AbortController();
     const kept = [1, 2].map((name) => batcher.run(tile(name), never));
@@ -150,6 +143,30 @@ describe("turns", () => {
     expect(ofBatch.slice(0, 6)).toContain(true);
   });
 
+  it("a large image waits no longer for one of many large tiles because small ones come and go beside them", async () => {
+    const large = new Patient();
+    const batcher = bySize(side * side, new Batcher([new Echo()], 1), new Batcher([large], 1));
+    const many = new Lane(1);
+    const old = Array.from({ length: 20 }, (_, i) => batcher.run(tile(i, 64), never, many));
+    // Each lane of several tiles takes the small ones' time further.
+    for (let image = 0; image < 10; image++) {
+      const lane = new Lane(1);
+      await Promise.all([1, 2, 3, 4].map((name) => batcher.run(tile(name), never, lane)));
+    }
+    const late = batcher.run(tile(99, 64), never, new Lane(1));
+    for (let ran = 0; !large.runs.flat().includes(99); ran++) {
+      await expect.poll(() => large.runs.length).toBe(ran + 1);
+      large.answer();
+    }
+    expect(large.runs.length).toBeLessThanOrEqual(3);
+    await late;
+    for (let ran = large.runs.length; ran < 21; ran++) {
+      await expect.poll(() => large.runs.length).toBe(ran + 1);
+      large.answer();
+    }
+    await Promise.all(old);
+  });
+
   it("withdrawn tiles never run", async () => {
     const session = new Echo();
     const batcher = new Batcher([session], 1);
@@ -185,6 +202,35 @@ describe("a device without memory", () => {
       [4, 5],
       [6, 7],
     ]);
+  });
+
+  it("keeps the smaller of two batches when both had failed, whichever is heard of last", async () => {
+    const failures: ((reason: Error) => void)[] = [];
+    const sizes: number[] = [];
+    const later: number[] = [];
+    const session: Session = {
+      run: ({ count, height, width }) => {
+        if (failures.length < 2) return new Promise((_, reject) => failures.push(reject));
+        later.push(count);
+        return new Echo().run({
+          count,
+          height,
+          width,
+          pixels: new Uint8Array(count * height * width * 3),
+          qtable: new Int32Array(count * 64),
+          jpeg: new Uint8Array(count),
+          modalityOverride: new Int8Array(count),
+        });
+      },
+    };
+    const batcher = new Batcher([session, session], 8, { ran: () => undefined, shrunk: (size) => sizes.push(size) });
+    const tiles = [...Array(8).fill(tile(1)), ...Array(2).fill(tile(1, 64))];
+    const results = tiles.map((each) => batcher.run(each, never));
+    await expect.poll(() => failures.length).toBe(2);
+    for (const fail of failures.toReversed()) fail(new Error("std::bad_alloc"));
+    await Promise.all(results);
+    expect(sizes).toEqual([1, 1]);
+    expect(Math.max(...later)).toBe(1);
   });
 
   it("for even one tile says so", async () => {

@@ -1,5 +1,6 @@
 /**
- * A few sessions, many images: tiles of the same shape from any of them run as one batch, on the next session that is free.
+ * A few sessions that take the same tiles, many images: tiles of the same shape from any of them run as one batch, on the
+ * next session that is free.
  *
  * Between two batches of a session the event loop turns, so that a withdrawn lease is seen before its tiles cost anything,
  * and tiles that came meanwhile take part in the next batch.
@@ -34,10 +35,10 @@ export interface TileRunner {
   run(tile: Tile, signal: AbortSignal): Promise<TileResult>;
 }
 
-/** One image's share of the session. */
+/** One image's share of the sessions. */
 export class Lane {
-  /** How far it has come in the queue's virtual time, in tiles by weight. */
-  end = 0;
+  /** How far it has come in the virtual time of each batcher, in tiles by weight. */
+  readonly ends = new WeakMap<Batcher, number>();
   readonly weight: number;
 
   /** @param weight how many tiles it gets for each one of a lane of weight 1. */
@@ -99,10 +100,7 @@ export class Batcher implements TileRunner {
   /** Virtual time: the start of what ran last. */
   #now = 0;
 
-  /**
-   * @param sessions between them they take tiles of every size.
-   * @param largest tiles in one batch: more than one gains nothing on a CPU, a GPU wants several.
-   */
+  /** @param largest tiles in one batch: more than one gains nothing on a CPU, a GPU wants several. */
   constructor(sessions: readonly Session[], largest: number, events: BatchEvents | null = null) {
     this.#desks = sessions.map((session) => ({ session, busy: false, together: new Uint8Array(0) }));
     this.#largest = largest;
@@ -111,8 +109,8 @@ export class Batcher implements TileRunner {
 
   run(tile: Tile, signal: AbortSignal, lane = new Lane(1)): Promise<TileResult> {
     return new Promise((resolve, reject) => {
-      const start = Math.max(this.#now, lane.end);
-      lane.end = start + 1 / lane.weight;
+      const start = Math.max(this.#now, lane.ends.get(this) ?? 0);
+      lane.ends.set(this, start + 1 / lane.weight);
       this.#waiting.push({ tile, signal, start, since: performance.now(), resolve, reject });
       this.#handOutSoon();
     });
@@ -125,7 +123,7 @@ export class Batcher implements TileRunner {
     setImmediate(() => {
       this.#handingOut = false;
       for (const desk of this.#desks) {
-        const batch = desk.busy ? [] : this.#next(desk.session);
+        const batch = desk.busy ? [] : this.#next();
         if (batch.length > 0) void this.#work(desk, batch);
       }
     });
@@ -165,13 +163,14 @@ export class Batcher implements TileRunner {
       for (const { reject } of batch) reject(exhausted);
       return;
     }
-    this.#largest = Math.max(1, Math.floor(batch.length / 2));
+    // A larger batch that began before may fail after a smaller one.
+    this.#largest = Math.max(1, Math.min(this.#largest, Math.floor(batch.length / 2)));
     this.#waiting = [...batch, ...this.#waiting];
     this.#events?.shrunk(this.#largest);
   }
 
-  /** Of the tiles that a session takes, the one whose turn it is and the next ones of its shape; aborted ones are dropped. */
-  #next(session: Session): Waiting[] {
+  /** The tile whose turn it is and the next ones of its shape; aborted ones are dropped. */
+  #next(): Waiting[] {
     const alive: Waiting[] = [];
     for (const waiting of this.#waiting) {
       if (waiting.signal.aborted) waiting.reject(waiting.signal.reason);
@@ -179,7 +178,7 @@ export class Batcher implements TileRunner {
     }
     // The sort is stable: of equal starts, the one that came first.
     alive.sort((a, b) => a.start - b.start);
-    const first = alive.find(({ tile }) => session.takes?.(tile.width * tile.height) ?? true);
+    const [first] = alive;
     if (first !== undefined) this.#now = Math.max(this.#now, first.start);
     const batch: Waiting[] = [];
     this.#waiting = [];
@@ -190,6 +189,17 @@ export class Batcher implements TileRunner {
     }
     return batch;
   }
+}
+
+/**
+ * Tiles of up to so many pixels to one batcher, larger ones to another. Two, because whoever comes starts at the virtual
+ * time of those that it waits with: on one clock the sessions that are further would put a newcomer to the others behind
+ * everything that waits there already.
+ */
+export function bySize(mostPixels: number, small: Batcher, large: Batcher): Pick<Batcher, "run"> {
+  return {
+    run: (tile, ...rest) => (tile.width * tile.height <= mostPixels ? small : large).run(tile, ...rest),
+  };
 }
 
 function assemble(tiles: readonly Tile[], desk: Desk): ModelInput {

@@ -7,7 +7,7 @@ import sharp from "sharp";
 import { mostInterpreted } from "../interpretation/interpret.ts";
 import { loadInterpreter } from "../interpretation/session.ts";
 import { unknownFeatures } from "../result/score.ts";
-import { Batcher } from "./batcher.ts";
+import { Batcher, bySize } from "./batcher.ts";
 import { ImageThreads } from "./image-threads.ts";
 import { command, type LoadCommand, type Report } from "./protocol.ts";
 import { RemoteSession } from "./remote-session.ts";
@@ -24,10 +24,18 @@ function tell(report: Report): void {
   if (process.connected) process.send?.(report);
 }
 
-/** Ends the process: whoever started it answers for its jobs and starts it again. */
+/**
+ * Ends the process at once. An exit waits for the threads, and in one whose session runs the binding then throws where
+ * nobody can catch it: what was to be an exit is an abort, and looks like a crash of onnxruntime's.
+ */
+function end(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+/** Whoever started the process answers for its jobs and starts it again. */
 function fail(reason: Error): void {
   process.stderr.write(`inference process: ${reason.stack ?? reason.message}\n`);
-  process.exit(1);
+  end();
 }
 
 async function load(order: LoadCommand): Promise<void> {
@@ -37,10 +45,7 @@ async function load(order: LoadCommand): Promise<void> {
   sharp.concurrency(order.threads);
   // The cache would only keep images that nobody asks for again.
   sharp.cache(false);
-  const batcher = new Batcher(await openSessions(order), order.largestBatch, {
-    ran: (facts) => tell({ type: "batch", ...facts }),
-    shrunk: (largest) => tell({ type: "shrunk", largest }),
-  });
+  const batcher = await openSessions(order);
   const interpreter =
     order.interpretationFile === null
       ? null
@@ -58,22 +63,27 @@ async function load(order: LoadCommand): Promise<void> {
  * tile does not keep two cores busy, so that two of them side by side take less time than one after the other; a tile of
  * 768 px does, whoever waits for one wants all cores at it, and every session that takes such has half a gigabyte.
  */
-async function openSessions(order: LoadCommand): Promise<Session[]> {
+async function openSessions(order: LoadCommand): Promise<Pick<Batcher, "run">> {
   const { modelFile, provider, deviceMemory, smallSessions } = order;
   const usualSides = sidesOfSeveral(order.manifest.pipeline);
-  const open = async (threads: number, takes: (pixels: number) => boolean, side: number) => {
+  const open = async (threads: number, side: number) => {
     const data = { modelFile, provider, resources: { threads, deviceMemory, usualSides } };
-    const session = await RemoteSession.start(data, takes, fail);
+    const session = await RemoteSession.start(data, fail);
     if (provider !== "cpu") await proveDevice(modelFile, session, order);
     await warm(session, order, side);
     return session;
   };
-  const small = (pixels: number) => pixels <= smallSide ** 2;
-  const large = (pixels: number) => !small(pixels);
-  const sessions = [await open(order.threads, smallSessions === 0 ? () => true : large, order.manifest.pipeline.tile)];
+  const batcherOf = (sessions: readonly Session[]) =>
+    new Batcher(sessions, order.largestBatch, {
+      ran: (facts) => tell({ type: "batch", ...facts }),
+      shrunk: (largest) => tell({ type: "shrunk", largest }),
+    });
+  const large = batcherOf([await open(order.threads, order.manifest.pipeline.tile)]);
+  if (smallSessions === 0) return large;
   const share = Math.max(1, Math.floor(order.threads / smallSessions));
-  while (sessions.length <= smallSessions) sessions.push(await open(share, small, smallSide));
-  return sessions;
+  const small: Session[] = [];
+  while (small.length < smallSessions) small.push(await open(share, smallSide));
+  return bySize(smallSide ** 2, batcherOf(small), large);
 }
 
 /**
@@ -116,7 +126,7 @@ process.on("message", (message) => {
     threads.drop(order.job);
   }
 });
-process.on("disconnect", () => process.exit(0));
+process.on("disconnect", end);
 // Ctrl-C reaches the whole process group; the HTTP process decides when this one ends.
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => undefined);

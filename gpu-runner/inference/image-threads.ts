@@ -19,7 +19,7 @@ interface Thread {
 
 /** What the main thread runs for the others. */
 export interface Sessions {
-  readonly batcher: Batcher;
+  readonly batcher: Pick<Batcher, "run">;
   readonly interpreter: Interpreter | null;
 }
 

@@ -144,9 +144,9 @@ describe("the view of the whole image", () => {
 
   it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {
     for (const [width, height, shown] of [
-      [40, 20, [64, 32]],
+      [40, 20, [64, 64]],
       [64, 64, [96, 96]],
-      [65, 40, [64, 32]],
+      [65, 40, [64, 64]],
       [400, 300, [96, 64]],
     ] as const) {
       const session = new Mirror();
@@ -234,7 +234,7 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
   const { map } = await run(image, unlike, withView);
   for (const y of grid.rows) {
     for (const x of grid.columns) {
-      const pixels = await cutTile(image, grid, x, y);
+      const pixels = cutTile(image, grid, x, y);
       answers.push({
         x,
         y,

@@ -106,7 +106,7 @@ async function runTile(
   signal.throwIfAborted();
   const x = grid.columns[index % grid.columns.length] ?? 0;
   const y = grid.rows[Math.floor(index / grid.columns.length)] ?? 0;
-  const pixels = await cutTile(image, grid, x, y);
+  const pixels = cutTile(image, grid, x, y);
   const { width, height } = grid;
   return batcher.run({ pixels, width, height, qtable: image.qtable, jpeg: image.jpeg, modalityOverride }, signal);
 }

@@ -7,7 +7,6 @@ import { gateDecides, loadSession, type ModelInput } from "./session.ts";
 
 const { modelFile } = await loadRelease(fileURLToPath(new URL("../../model/release", import.meta.url)));
 const data = { modelFile, provider: "cpu" as const, resources: { threads: 1 } };
-const everything = () => true;
 const unbroken = (reason: Error) => expect.fail(reason.message);
 
 /** One tile of noise, in shared memory as they come. */
@@ -30,13 +29,30 @@ function tile(seed: number, height = 64, width = 96): ModelInput {
 
 it("two of them side by side answer as one in this thread does, bit by bit", async () => {
   const here = await loadSession(modelFile, "cpu", data.resources);
-  const there = await Promise.all([1, 2].map(() => RemoteSession.start(data, everything, unbroken)));
+  const there = await Promise.all([1, 2].map(() => RemoteSession.start(data, unbroken)));
   const found = await Promise.all(there.map((session, i) => session.run(tile(i))));
   for (const [i, answer] of found.entries()) expect(answer).toEqual(await here.run(tile(i)));
 });
 
+it("a tile on one of them holds up none on another: what was begun later is answered first", async () => {
+  const [one, other] = await Promise.all([RemoteSession.start(data, unbroken), RemoteSession.start(data, unbroken)]);
+  const answered: string[] = [];
+  const large = one.run(tile(1, 768, 768)).then(() => answered.push("large"));
+  await other.run(tile(2)).then(() => answered.push("small"));
+  await large;
+  expect(answered).toEqual(["small", "large"]);
+});
+
+it("tells whoever started it when its thread ends", async () => {
+  const ended = Promise.withResolvers<Error>();
+  const program = new URL("../testing/session-thread.ts", import.meta.url);
+  const session = await RemoteSession.start(data, ended.resolve, program);
+  void session.run(tile(1));
+  expect((await ended.promise).message).toBe("a session's thread ended with exit code 7");
+});
+
 it("refuses a second tile while one runs, says what a failed one failed of, and takes the next", async () => {
-  const session = await RemoteSession.start(data, everything, unbroken);
+  const session = await RemoteSession.start(data, unbroken);
   const first = session.run(tile(1));
   expect(() => session.run(tile(2))).toThrow("the session is running");
   await first;
@@ -47,5 +63,5 @@ it("refuses a second tile while one runs, says what a failed one failed of, and 
 
 it("says why it cannot be loaded", async () => {
   const missing = { ...data, modelFile: `${modelFile}.missing` };
-  await expect(RemoteSession.start(missing, everything, unbroken)).rejects.toThrow(/missing/);
+  await expect(RemoteSession.start(missing, unbroken)).rejects.toThrow(/missing/);
 });

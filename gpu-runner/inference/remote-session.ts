@@ -5,29 +5,26 @@ import type { ModelInput, ModelOutput, Session } from "./session.ts";
 import type { SessionAnswer, SessionThreadData, SessionThreadReport } from "./session-thread.ts";
 
 export class RemoteSession implements Session {
-  readonly takes: (pixels: number) => boolean;
   readonly #worker: Worker;
   #running: PromiseWithResolvers<ModelOutput> | null = null;
 
-  private constructor(worker: Worker, takes: (pixels: number) => boolean) {
+  private constructor(worker: Worker) {
     this.#worker = worker;
-    this.takes = takes;
   }
 
   /**
    * Loads the model on a new thread.
    *
-   * @param takes whether it is to be given tiles of so many pixels.
    * @param broken told when the thread has ended; an answer that it owed never comes.
    * @throws Error where `loadSession` does.
    */
   static async start(
     data: SessionThreadData,
-    takes: (pixels: number) => boolean,
     broken: (reason: Error) => void,
+    program = new URL("./session-thread.ts", import.meta.url),
   ): Promise<RemoteSession> {
-    const worker = new Worker(new URL("./session-thread.ts", import.meta.url), { workerData: data });
-    const session = new RemoteSession(worker, takes);
+    const worker = new Worker(program, { workerData: data });
+    const session = new RemoteSession(worker);
     const [report]: SessionThreadReport[] = await once(worker, "message");
     if (report?.type !== "ready") {
       await worker.terminate();

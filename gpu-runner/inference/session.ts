@@ -35,8 +35,6 @@ export interface ModelOutput {
 }
 
 export interface Session {
-  /** Whether it is to be given tiles of so many pixels; without it, any. */
-  takes?(pixels: number): boolean;
   run(input: ModelInput): Promise<ModelOutput>;
 }
 

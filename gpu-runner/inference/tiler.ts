@@ -4,6 +4,8 @@ import sharp from "sharp";
 
 /** Every side the network sees is a multiple of this. */
 const networkStride = 32;
+/** The network finds places that look alike in quarters of an image's rows, of 16 px each: fewer rows cannot be had. */
+const leastSide = 64;
 /** Tile origins are multiples of this, so that a tile's JPEG blocks are the image's. */
 const blockSide = 8;
 
@@ -79,14 +81,18 @@ function rgbImage({ pixels, width, height }: RgbImage) {
 }
 
 /** The pixels of one tile. What lies beyond the image's right and lower edge repeats the edge. */
-export function cutTile(image: RgbImage, grid: TileGrid, x: number, y: number): Promise<Buffer> {
-  const width = Math.min(grid.width, image.width - x);
-  const height = Math.min(grid.height, image.height - y);
-  return rgbImage(image)
-    .extract({ left: x, top: y, width, height })
-    .extend({ right: grid.width - width, bottom: grid.height - height, extendWith: "copy" })
-    .raw()
-    .toBuffer();
+export function cutTile(image: RgbImage, grid: TileGrid, x: number, y: number): Uint8Array {
+  const line = 3 * grid.width;
+  const pixels = new Uint8Array(line * grid.height);
+  const shown = 3 * Math.min(grid.width, image.width - x);
+  const rows = Math.min(grid.height, image.height - y);
+  for (let row = 0; row < rows; row++) {
+    const from = 3 * ((y + row) * image.width + x);
+    pixels.set(image.pixels.subarray(from, from + shown), row * line);
+    for (let at = row * line + shown; at < (row + 1) * line; at++) pixels[at] = pixels[at - 3] ?? 0;
+  }
+  for (let row = rows; row < grid.height; row++) pixels.copyWithin(row * line, (rows - 1) * line, rows * line);
+  return pixels;
 }
 
 /** By what factor the view resizes an image: small ones are enlarged, others shrunk. */
@@ -96,9 +102,9 @@ export function viewScale(image: { width: number; height: number }, { size, enla
   return Math.min(1, size / longest);
 }
 
-/** The whole image resized by `scale`, both sides rounded to multiples of 32. */
+/** The whole image resized by `scale`, both sides rounded to multiples of 32: a panorama's shorter one at least to 64. */
 export async function viewOf(image: RgbImage, scale: number): Promise<RgbImage> {
-  const round = (side: number) => Math.max(networkStride, Math.round((side * scale) / networkStride) * networkStride);
+  const round = (side: number) => Math.max(leastSide, Math.round((side * scale) / networkStride) * networkStride);
   const width = round(image.width);
   const height = round(image.height);
   const pixels = await rgbImage(image).resize(width, height, { fit: "fill", kernel: "lanczos3" }).raw().toBuffer();

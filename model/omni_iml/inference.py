@@ -12,6 +12,8 @@ import onnxruntime
 from PIL import Image
 
 UNIT = 32
+# The network finds places that look alike in quarters of an image's rows, of 16 px each: fewer rows cannot be had.
+LEAST_SIDE = 64
 BLOCK = 8
 # A quarter of a level of 8 bits: what 0 and 255 stand for where maps are mixed by their logits.
 LEAST = 1 / 1020
@@ -183,12 +185,12 @@ def view_weight(domain: np.ndarray, view: dict) -> float:
 
 
 def whole(session: Session, pixels: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
-    """The view: uint8 [H, W, 3] resized by `scale`, to multiples of UNIT.
+    """The view: uint8 [H, W, 3] resized by `scale`, to multiples of UNIT, LEAST_SIDE at least.
 
     Probability float32 [H, W], and the logit of the network's own score.
     """
     h, w = pixels.shape[:2]
-    size = tuple(max(UNIT, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
+    size = tuple(max(LEAST_SIDE, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
     out = session(small, np.ones(64, np.int32), False, 0)
     probability = cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
-STRIDE, BLOCK, THRESHOLD = 32, 8, 0.5
+STRIDE, LEAST_SIDE, BLOCK, THRESHOLD = 32, 64, 8, 0.5
 GATE_DECIDES, USE_RGB, USE_FUSED = -1, 0, 1
 
 
@@ -121,7 +121,7 @@ class Localiser:
             scale = min(1.0, view["size"] / longest)
             if longest <= enlarged["up_to"]:
                 scale = min(enlarged["factor"], enlarged["size"] / longest)
-            across, down = (max(STRIDE, int(side * scale / STRIDE + 0.5) * STRIDE) for side in (width, height))
+            across, down = (max(LEAST_SIDE, int(side * scale / STRIDE + 0.5) * STRIDE) for side in (width, height))
             # libvips, which the runner has, enlarges by cubic interpolation whatever the kernel that it shrinks with.
             kernel = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS
             shown = np.asarray(Image.fromarray(rgb).resize((across, down), kernel))
