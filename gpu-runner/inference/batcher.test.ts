@@ -103,6 +103,25 @@ describe("several sessions", () => {
     expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
   });
 
+  it("share out the two small tiles of an image alone, and go by size again where there is another", async () => {
+    const sessions = [new Patient(), new Patient()] as const;
+    const [large, small] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
+    const batcher = bySize(side * side, small, large);
+    const [one, other] = [new Lane(1), new Lane(1)];
+    const results = [1, 2, 3].map((name) => batcher.run(tile(name), never, one));
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[2]], [[1]]]);
+    for (const session of sessions) session.answer();
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[2]], [[1], [3]]]);
+    results.push(...[4, 5].map((name) => batcher.run(tile(name), never, other)));
+    for (const name of [4, 5]) {
+      sessions[1].answer();
+      await expect.poll(() => sessions[1].runs.at(-1)).toEqual([name]);
+    }
+    sessions[1].answer();
+    expect((await Promise.all(results)).map(({ score }) => score)).toEqual([1, 2, 3, 4, 5]);
+    expect(sessions[0].runs).toEqual([[2]]);
+  });
+
   it("that are all busy do not run what was withdrawn meanwhile", async () => {
     const sessions = [new Patient(), new Patient()] as const;
     const batcher = new Batcher(sessions, 1);

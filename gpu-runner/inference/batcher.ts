@@ -197,8 +197,22 @@ export class Batcher implements TileRunner {
  * everything that waits there already.
  */
 export function bySize(mostPixels: number, small: Batcher, large: Batcher): Pick<Batcher, "run"> {
+  /** Tiles of each lane that wait or run. */
+  const underWay = new Map<Lane, number>();
   return {
-    run: (tile, ...rest) => (tile.width * tile.height <= mostPixels ? small : large).run(tile, ...rest),
+    async run(tile, signal, lane = new Lane(1)) {
+      const own = underWay.get(lane) ?? 0;
+      // Where there is one image alone, which is a tile and its view, nobody else wants the threads of the large session.
+      const alone = own === 1 && underWay.size === 1;
+      underWay.set(lane, own + 1);
+      try {
+        return await (alone || tile.width * tile.height > mostPixels ? large : small).run(tile, signal, lane);
+      } finally {
+        const left = (underWay.get(lane) ?? 1) - 1;
+        if (left === 0) underWay.delete(lane);
+        else underWay.set(lane, left);
+      }
+    },
   };
 }
 
