@@ -284,7 +284,7 @@ VIEW = {"size": 96, "weights": [0.5] * 4, "enlarged": {"up_to": 64, "factor": 1.
 
 
 @pytest.mark.parametrize(
-    ("size", "shown"), [((20, 40), (32, 64)), ((64, 64), (96, 96)), ((65, 40), (64, 32)), ((400, 300), (96, 64))]
+    ("size", "shown"), [((20, 40), (64, 64)), ((64, 64), (96, 96)), ((65, 40), (64, 64)), ((400, 300), (96, 64))]
 )
 def test_the_view_shows_small_images_enlarged_and_others_shrunk(size, shown):
     image = inference.Decoded(scene(400)[: size[0], : size[1]].copy(), np.ones(64, np.int32), False)
