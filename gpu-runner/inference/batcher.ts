@@ -35,6 +35,12 @@ export interface TileRunner {
   run(tile: Tile, signal: AbortSignal): Promise<TileResult>;
 }
 
+/** The sessions as whoever hands them the tiles of many images sees them. */
+export interface SharedSessions {
+  /** As a `TileRunner` does, in the turn that the lane's weight gives it. */
+  run(tile: Tile, signal: AbortSignal, lane?: Lane): Promise<TileResult>;
+}
+
 /** One image's share of the sessions. */
 export class Lane {
   /** How far it has come in the virtual time of each batcher, in tiles by weight. */
@@ -196,7 +202,7 @@ export class Batcher implements TileRunner {
  * time of those that it waits with: on one clock the sessions that are further would put a newcomer to the others behind
  * everything that waits there already.
  */
-export function bySize(mostPixels: number, small: Batcher, large: Batcher): Pick<Batcher, "run"> {
+export function bySize(mostPixels: number, small: Batcher, large: Batcher): SharedSessions {
   /** Tiles of each lane that wait or run. */
   const underWay = new Map<Lane, number>();
   return {

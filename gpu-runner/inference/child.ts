@@ -2,18 +2,23 @@
  * The inference process: model sessions and images on threads of their own, and a main thread that hands tiles from the
  * ones to the others. Started by process.ts with a channel over which it is told what to do; it ends with that channel.
  */
+import { setFlagsFromString } from "node:v8";
 import { messageOf } from "@omni-iml/shared/message-of";
 import sharp from "sharp";
 import { mostInterpreted } from "../interpretation/interpret.ts";
 import { loadInterpreter } from "../interpretation/session.ts";
 import { unknownFeatures } from "../result/score.ts";
-import { Batcher, bySize } from "./batcher.ts";
+import { Batcher, bySize, type SharedSessions } from "./batcher.ts";
 import { ImageThreads } from "./image-threads.ts";
 import { command, type LoadCommand, type Report } from "./protocol.ts";
 import { RemoteSession } from "./remote-session.ts";
 import { proveDevice } from "./self-test.ts";
 import { gateDecides, type Session } from "./session.ts";
 import { sidesOfSeveral } from "./tiler.ts";
+
+// Pixels lie outside of V8's heap, but count: with small heaps, as the threads' are, a few images make up a whole collection,
+// and those took 4 % of the time. Where the heaps may grow by so many megabytes first, one in four is left.
+setFlagsFromString("--initial-old-space-size=64");
 
 /** Side of the largest square that is a small tile. */
 const smallSide = 512;
@@ -63,7 +68,7 @@ async function load(order: LoadCommand): Promise<void> {
  * tile does not keep two cores busy, so that two of them side by side take less time than one after the other; a tile of
  * 768 px does, whoever waits for one wants all cores at it, and every session that takes such has half a gigabyte.
  */
-async function openSessions(order: LoadCommand): Promise<Pick<Batcher, "run">> {
+async function openSessions(order: LoadCommand): Promise<SharedSessions> {
   const { modelFile, provider, deviceMemory, smallSessions } = order;
   const usualSides = sidesOfSeveral(order.manifest.pipeline);
   const open = async (threads: number, side: number) => {

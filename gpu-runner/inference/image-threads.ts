@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import { messageOf } from "@omni-iml/shared/message-of";
 import type { Interpreter } from "../interpretation/contract.ts";
 import { answerRegions, type OfferedRegions } from "../interpretation/exchange.ts";
-import { type Batcher, DeviceExhausted, Lane, type TileResult } from "./batcher.ts";
+import { DeviceExhausted, Lane, type SharedSessions, type TileResult } from "./batcher.ts";
 import type { ThreadData, ThreadOrder, ThreadReport } from "./image-thread.ts";
 import type { AnalyseCommand, Report } from "./protocol.ts";
 import type { AnsweredTile, OfferedTile } from "./tile-exchange.ts";
@@ -19,7 +19,7 @@ interface Thread {
 
 /** What the main thread runs for the others. */
 export interface Sessions {
-  readonly batcher: Pick<Batcher, "run">;
+  readonly batcher: SharedSessions;
   readonly interpreter: Interpreter | null;
 }
 

@@ -1,4 +1,8 @@
-/** The servers that are compared, each behind the same three things: start, analyse one image, stop. */
+/**
+ * The servers that are compared, each behind the same three things: start, analyse one image, stop. All are sent a job:
+ * where the image lies in storage, its digest, and where map and mask go.
+ */
+import { createHash, randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { Caller, secret } from "../../../gpu-runner/testing/caller.ts";
@@ -23,7 +27,14 @@ export interface Contender extends AsyncDisposable {
 
 const readyLine = z.object({ msg: z.literal("ready"), port: z.int(), release: z.string() });
 
-/** Ours, with its storage: signed request, presigned download and uploads. */
+/** A job's map out of storage, where nothing of the job stays. */
+function taken(storage: LocalStorage, job: string): Uint8Array | null {
+  const map = storage.objects.get(`/${job}/probability`) ?? null;
+  for (const name of ["input", ...benchJob.outputs]) storage.objects.delete(`/${job}/${name}`);
+  return map;
+}
+
+/** Ours. Its requests are signed besides. */
 export async function startRunner(storage: LocalStorage): Promise<Contender> {
   const program = new Program(process.execPath, [`${repository}gpu-runner/main.ts`], {
     PORT: "0",
@@ -43,15 +54,11 @@ export async function startRunner(storage: LocalStorage): Promise<Contender> {
         signal: AbortSignal.timeout(patience),
       });
       if (result === null && problem?.code !== "runner_busy") throw new Error(problem?.detail ?? "no answer");
-      const map = storage.objects.get(`/${job}/probability`) ?? null;
-      for (const name of ["input", "probability", "mask"]) storage.objects.delete(`/${job}/${name}`);
-      return map;
+      return taken(storage, job);
     },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
-
-const answer = z.object({ probability: z.string(), mask: z.string() });
 
 interface PythonServer {
   readonly name: string;
@@ -59,46 +66,26 @@ interface PythonServer {
   readonly parameters: readonly string[];
   /** A path that answers once the model is loaded. */
   readonly health: string;
-  /** How the server is sent an image. */
-  body(image: Uint8Array<ArrayBuffer>): {
-    readonly body: NonNullable<RequestInit["body"]>;
-    readonly type: string | null;
-  };
 }
 
 const pythonServers: readonly PythonServer[] = [
-  {
-    name: "FastAPI",
-    program: "python",
-    parameters: ["serve_fastapi.py"],
-    health: "/openapi.json",
-    body: (image) => ({ body: image, type: "application/octet-stream" }),
-  },
-  {
-    name: "LitServe",
-    program: "python",
-    parameters: ["serve_litserve.py"],
-    health: "/health",
-    body: (image) => ({
-      body: JSON.stringify({ image: Buffer.from(image).toString("base64") }),
-      type: "application/json",
-    }),
-  },
+  { name: "FastAPI", program: "python", parameters: ["serve_fastapi.py"], health: "/openapi.json" },
+  { name: "LitServe", program: "python", parameters: ["serve_litserve.py"], health: "/health" },
   {
     name: "BentoML",
     program: "bentoml",
     parameters: ["serve", "serve_bentoml:Analyse", "--host", "127.0.0.1", "--port"],
     health: "/readyz",
-    body: (image) => {
-      const form = new FormData();
-      form.set("image", new Blob([image], { type: "image/jpeg" }), "image.jpg");
-      return { body: form, type: null };
-    },
   },
 ];
 
 /** @param bin folder of the Python environment's programs. */
-async function startPython(server: PythonServer, bin: string, threads: number): Promise<Contender> {
+async function startPython(
+  server: PythonServer,
+  storage: LocalStorage,
+  bin: string,
+  threads: number,
+): Promise<Contender> {
   const port = await freePort();
   const parameters = server.program === "python" ? server.parameters : [...server.parameters, String(port)];
   const program = new Program(
@@ -128,32 +115,41 @@ async function startPython(server: PythonServer, bin: string, threads: number): 
     name: server.name,
     program,
     async analyse(image, patience) {
-      const { body, type } = server.body(new Uint8Array(image));
+      const job = randomUUID();
+      storage.objects.set(`/${job}/input`, image);
       const response = await fetch(`${base}/analyse`, {
         method: "POST",
-        body,
-        headers: type === null ? {} : { "content-type": type },
+        body: JSON.stringify({
+          input_url: storage.url(`/${job}/input`),
+          sha256: createHash("sha256").update(image).digest("hex"),
+          outputs: Object.fromEntries(benchJob.outputs.map((name) => [name, storage.url(`/${job}/${name}`)])),
+        }),
+        headers: { "content-type": "application/json" },
         signal: AbortSignal.timeout(patience),
       });
-      if (response.status === 429 || response.status === 503) {
-        await response.body?.cancel();
-        return null;
-      }
-      if (!response.ok) throw new Error(`${server.name} answered ${response.status}: ${await response.text()}`);
-      return Buffer.from(answer.parse(await response.json()).probability, "base64");
+      const text = await response.text();
+      const map = taken(storage, job);
+      if (response.status === 429 || response.status === 503) return null;
+      if (!response.ok) throw new Error(`${server.name} answered ${response.status}: ${text}`);
+      return map;
     },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
 
 /** @param names of those to start, as in the figures. */
-export async function startOthers(names: readonly string[], bin: string, threads: number): Promise<Contender[]> {
+export async function startOthers(
+  names: readonly string[],
+  storage: LocalStorage,
+  bin: string,
+  threads: number,
+): Promise<Contender[]> {
   const wanted = names.map((name) => {
     const server = pythonServers.find((known) => known.name === name);
     if (server === undefined) throw new Error(`there is no server "${name}"`);
     return server;
   });
   const started: Contender[] = [];
-  for (const server of wanted) started.push(await startPython(server, bin, threads));
+  for (const server of wanted) started.push(await startPython(server, storage, bin, threads));
   return started;
 }

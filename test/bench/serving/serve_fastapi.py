@@ -1,33 +1,40 @@
-"""FastAPI with onnxruntime, as its documentation has blocking work: a plain `def`, run in the thread pool.
+"""FastAPI with onnxruntime, as its documentation has it: transfers awaited, blocking work in a pool of threads.
 
-The pool has as many threads as there are cores, since more sessions at once only take turns; uvicorn refuses with 503
-beyond 64 connections (`limit_concurrency`).
+uvicorn refuses with 503 beyond 64 connections (`limit_concurrency`).
 """
 
 import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
 import uvicorn
-from fastapi import Body, FastAPI
-from work import from_environment
+from fastapi import FastAPI
+from pydantic import BaseModel
+from work import Worker
+
+
+class Job(BaseModel):
+    """Where the image is, what it must be, and where map and mask go."""
+
+    input_url: str
+    sha256: str
+    outputs: dict[str, str]
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI):
-    """Sizes the thread pool."""
-    anyio.to_thread.current_default_thread_limiter().total_tokens = int(os.environ["BENCH_THREADS"])
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Loads the session before the first request."""
+    app.state.worker = Worker()
     yield
 
 
 app = FastAPI(lifespan=lifespan)
-localiser = from_environment()
 
 
 @app.post("/analyse")
-def analyse(data: bytes = Body(media_type="application/octet-stream")) -> dict[str, str]:
-    """Map and mask of the image in the body."""
-    return localiser.analyse(data)
+async def analyse(job: Job) -> dict[str, str]:
+    """Map and mask to storage."""
+    return await app.state.worker.do(job.input_url, job.sha256, job.outputs)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,32 @@
-"""LitServe with one worker a device; images of any size do not batch, so `max_batch_size` stays 1."""
+"""LitServe with one worker a device that awaits its jobs; images of any size do not batch, so `max_batch_size` stays 1."""
 
-import base64
 import os
 
 import litserve
-from work import from_environment
+from work import Worker
 
 
 class Analyse(litserve.LitAPI):
-    """Map and mask of an image that comes in base64."""
+    """Map and mask of an image in storage."""
 
     def setup(self, device: str) -> None:
         """Loads the session in the worker."""
-        self.localiser = from_environment()
+        self.worker = Worker()
 
-    def decode_request(self, request: dict[str, str]) -> bytes:
-        """The file's bytes."""
-        return base64.b64decode(request["image"])
+    async def decode_request(self, request: dict) -> dict:
+        """As it is."""
+        return request
 
-    def predict(self, data: bytes) -> dict[str, str]:
-        """Both PNG files in base64."""
-        return self.localiser.analyse(data)
+    async def predict(self, job: dict) -> dict[str, str]:
+        """Map and mask to storage."""
+        return await self.worker.do(**job)
 
-    def encode_response(self, output: dict[str, str]) -> dict[str, str]:
+    async def encode_response(self, output: dict[str, str]) -> dict[str, str]:
         """As it is."""
         return output
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(Analyse(api_path="/analyse"), accelerator="cpu", workers_per_device=1, timeout=600)
+    api = Analyse(api_path="/analyse", enable_async=True)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=600)
     server.run(port=int(os.environ["BENCH_PORT"]), generate_client_file=False, log_level="warning")

@@ -1,6 +1,6 @@
 /**
  * The runner against what one would take instead: FastAPI with onnxruntime, LitServe, BentoML; the same ONNX file, the
- * same work, the same images, in one run and in turns (A B B A).
+ * same jobs (download from storage, digest, pipeline, two uploads), the same images, in one run and in turns (A B B A).
  *
  *   npm run bench:serving [-- --rounds 5] [--seconds 10] [--clients 16] [--size 320] [--against FastAPI,LitServe,BentoML]
  *     [--python FOLDER/bin] [--plot FILE]
@@ -153,7 +153,7 @@ async function settle(contender: Contender, samples: readonly Buffer[]): Promise
 const samples = await images();
 await using storage = await LocalStorage.start();
 await using ours = await startRunner(storage);
-const others = await startOthers(values.against.split(","), values.python, availableParallelism());
+const others = await startOthers(values.against.split(","), storage, values.python, availableParallelism());
 await using stack = new AsyncDisposableStack();
 for (const other of others) stack.use(other);
 const all = [ours, ...others];

@@ -1,17 +1,21 @@
-"""The work of one analysis in Python: what the runner does, for servers of other makes.
+"""The work of one job in Python: what the runner does, for servers of other makes.
 
-Decode on the stored grid, cut tiles at multiples of 8, let the gate of a few tiles choose one modality, run the same ONNX
-file by onnxruntime, blend with raised cosines, mix in the view of the whole image, encode map and mask as PNG. Written
-with NumPy and Pillow as somebody who builds such a service would write it; `bench:serving` checks that the maps agree.
+Download the image from object storage and check its digest, decode on the stored grid, cut tiles at multiples of 8, let the gate of a few tiles choose one modality, run the same ONNX
+file by onnxruntime, blend with raised cosines, mix in the view of the whole image, encode map and mask as PNG, upload both. Written
+with NumPy, Pillow and httpx as somebody who builds such a service would write it: transfers on the event loop, the
+model in `threads` threads. `bench:serving` checks that the maps agree.
 """
 
-import base64
+import asyncio
+import hashlib
 import io
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import onnxruntime as ort
 from PIL import Image
@@ -135,8 +139,8 @@ class Localiser:
             total = 255 / (1 + np.exp(-mixed))
         return np.floor(total + 0.5).astype(np.uint8)
 
-    def analyse(self, data: bytes) -> dict[str, str]:
-        """Map and mask of an image file as PNG files in base64."""
+    def analyse(self, data: bytes) -> dict[str, bytes]:
+        """Map and mask of an image file as PNG files."""
         probability = self.locate(Image.open(io.BytesIO(data)))
         mask = np.where(probability >= math.ceil(THRESHOLD * 255), 255, 0).astype(np.uint8)
         return {"probability": encoded(probability), "mask": encoded(mask)}
@@ -148,13 +152,38 @@ def logit(levels: np.ndarray) -> np.ndarray:
     return np.log(bounded / (255 - bounded))
 
 
-def encoded(grey: np.ndarray) -> str:
-    """An 8-bit grey PNG in base64."""
+def encoded(grey: np.ndarray) -> bytes:
+    """An 8-bit grey PNG."""
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "PNG", compress_level=6)
-    return base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
 
 
-def from_environment() -> Localiser:
-    """What every server loads."""
-    return Localiser(Path(os.environ["BENCH_RELEASE"]), int(os.environ["BENCH_THREADS"]))
+class Worker:
+    """Jobs from presigned URL to presigned URLs; made where an event loop runs."""
+
+    def __init__(self) -> None:
+        threads = int(os.environ["BENCH_THREADS"])
+        self.localiser = Localiser(Path(os.environ["BENCH_RELEASE"]), threads)
+        # As many as there are cores: more sessions at once only take turns.
+        self.pool = ThreadPoolExecutor(threads)
+        self.client = httpx.AsyncClient(timeout=60)
+
+    async def do(self, input_url: str, sha256: str, outputs: dict[str, str]) -> dict[str, str]:
+        """Downloads, checks, localises and uploads; the digests of what was uploaded.
+
+        Raises ValueError where the image is not the one that was meant, httpx.HTTPError where storage does not answer.
+        """
+        answer = await self.client.get(input_url)
+        data = answer.raise_for_status().content
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ValueError("the image has another digest")
+        loop = asyncio.get_running_loop()
+        files = await loop.run_in_executor(self.pool, self.localiser.analyse, data)
+
+        async def upload(name: str) -> None:
+            answer = await self.client.put(outputs[name], content=files[name], headers={"content-type": "image/png"})
+            answer.raise_for_status()
+
+        await asyncio.gather(*(upload(name) for name in files))
+        return {name: hashlib.sha256(file).hexdigest() for name, file in files.items()}
