@@ -19,6 +19,9 @@ export type AnsweredTile = { readonly id: number } & (
   | { readonly failure: string }
 );
 
+/** Bytes of memory for tiles that stay from one job to the next: memory that is new every time is garbage to collect. */
+const keptBetweenJobs = 4 * 2 ** 20;
+
 interface Outstanding {
   readonly memory: SharedArrayBuffer;
   readonly area: number;
@@ -63,9 +66,16 @@ export class TileExchange implements TileRunner {
     this.#free.push(tile.memory);
   }
 
-  /** Gives the memory back that no tile uses; between two jobs. */
+  /** Gives back all but a few tiles' worth; between two jobs. */
   release(): void {
-    this.#free.length = 0;
+    let kept = 0;
+    this.#free.sort((a, b) => a.byteLength - b.byteLength);
+    for (const [i, { byteLength }] of this.#free.entries()) {
+      kept += byteLength;
+      if (kept <= keptBetweenJobs) continue;
+      this.#free.length = i;
+      return;
+    }
   }
 
   #take(size: number): SharedArrayBuffer {

@@ -55,9 +55,18 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
     return () => Math.round(performance.now() - from);
   };
 
+  const { account = null } = request;
+  /** Seconds by which an image of so many pixels would come too late; what will not be done in time only takes it from others. */
+  const lateness = (pixels: number) => {
+    const before = room.inference.pixelsBefore({ account, priority: request.options.priority, pixels });
+    return before === 0 ? 0 : room.admission.tooLate(before + pixels, request.deadline - Date.now());
+  };
+
   // What is refused whatever the file holds costs no download.
   room.inference.refuseCondemned(request.sha256);
   if (room.admission.full) throw busy(room.admission, 0);
+  const lateAnyway = lateness(0);
+  if (lateAnyway > 0) throw busy(room.admission, 0, { late: lateAnyway, account });
   watch.onStage("download", null);
   const downloaded = stopwatch();
   const bytes = await download(request.input_url, request, signal);
@@ -66,10 +75,7 @@ export async function runJob(request: InferRequest, room: JobRoom, watch: JobWat
   const header = readHeader(bytes);
   refuseUnanalysable(header, room.maxPixels);
   const pixels = header.width * header.height;
-  // What will not be done in time would only take it from others.
-  const { account = null } = request;
-  const before = room.inference.pixelsBefore({ account, priority: request.options.priority, pixels });
-  const late = before === 0 ? 0 : room.admission.tooLate(before + pixels, request.deadline - Date.now());
+  const late = lateness(pixels);
   if (late > 0) throw busy(room.admission, pixels, { late, account });
   const endAdmission = room.admission.take(pixels, account);
   if (endAdmission === null) throw busy(room.admission, pixels, { account });

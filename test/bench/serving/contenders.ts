@@ -14,6 +14,12 @@ import { Program } from "../runner/processes.ts";
 const folder = fileURLToPath(new URL("./", import.meta.url));
 const repository = fileURLToPath(new URL("../../../", import.meta.url));
 
+/** A server that is not running yet. */
+export interface Entrant {
+  readonly name: string;
+  start(): Promise<Contender>;
+}
+
 export interface Contender extends AsyncDisposable {
   readonly name: string;
   readonly program: Program;
@@ -25,6 +31,7 @@ export interface Contender extends AsyncDisposable {
   analyse(image: Buffer, patience: number): Promise<Uint8Array | null>;
 }
 
+const runnerName = "Omni-IML runner";
 const readyLine = z.object({ msg: z.literal("ready"), port: z.int(), release: z.string() });
 
 /** A job's map out of storage, where nothing of the job stays. */
@@ -35,7 +42,7 @@ function taken(storage: LocalStorage, job: string): Uint8Array | null {
 }
 
 /** Ours. Its requests are signed besides. */
-export async function startRunner(storage: LocalStorage): Promise<Contender> {
+async function startRunner(storage: LocalStorage): Promise<Contender> {
   const program = new Program(process.execPath, [`${repository}gpu-runner/main.ts`], {
     PORT: "0",
     RUNNER_SECRET: secret,
@@ -44,7 +51,7 @@ export async function startRunner(storage: LocalStorage): Promise<Contender> {
   const { port, release } = await program.lineWith((line) => readyLine.safeParse(JSON.parse(line)).data ?? null);
   const caller = new Caller(port, release, storage);
   return {
-    name: "Omni-IML runner",
+    name: runnerName,
     program,
     async analyse(image, patience) {
       const { job, result, problem } = await caller.analyse(image, {
@@ -137,19 +144,15 @@ async function startPython(
   };
 }
 
-/** @param names of those to start, as in the figures. */
-export async function startOthers(
-  names: readonly string[],
-  storage: LocalStorage,
-  bin: string,
-  threads: number,
-): Promise<Contender[]> {
-  const wanted = names.map((name) => {
+export function runnerOf(storage: LocalStorage): Entrant {
+  return { name: runnerName, start: () => startRunner(storage) };
+}
+
+/** @param names of those wanted, as in the figures. */
+export function othersOf(names: readonly string[], storage: LocalStorage, bin: string, threads: number): Entrant[] {
+  return names.map((name) => {
     const server = pythonServers.find((known) => known.name === name);
     if (server === undefined) throw new Error(`there is no server "${name}"`);
-    return server;
+    return { name, start: () => startPython(server, storage, bin, threads) };
   });
-  const started: Contender[] = [];
-  for (const server of wanted) started.push(await startPython(server, storage, bin, threads));
-  return started;
 }

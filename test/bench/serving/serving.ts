@@ -6,7 +6,8 @@
  *     [--python FOLDER/bin] [--plot FILE]
  *
  * For each contender and round: one client, then `--clients` at a time, then four times as many images a second as it
- * has just done, from clients that wait `--patience` seconds and no longer. Besides images a second it prints images a
+ * has just done, from clients that wait `--patience` seconds and no longer. Each starts anew for each round: some do not
+ * recover from their overload. Besides images a second it prints images a
  * processor second: on a machine that others use as well, whoever has more threads at work gets more of it, and the first
  * figure says as much about that as about the servers. `--plot` writes the runner's images a second
  * over 1, 2, 4 … clients as SVG. Needs the packages of requirements.txt.
@@ -20,7 +21,7 @@ import sharp from "sharp";
 import { LocalStorage } from "../../../gpu-runner/testing/storage.ts";
 import { drawPlot } from "../plot.ts";
 import { inTurns, inWords, quantile, ratioOf } from "../ratio.ts";
-import { type Contender, startOthers, startRunner } from "./contenders.ts";
+import { type Contender, othersOf, runnerOf } from "./contenders.ts";
 
 const { values } = parseArgs({
   options: {
@@ -77,27 +78,25 @@ async function pixelsOf(png: Uint8Array | null): Promise<Buffer> {
 }
 
 /** The same work gives the same map. */
-async function compareMaps(ours: Contender, others: readonly Contender[], samples: readonly Buffer[]): Promise<void> {
-  for (const other of others) {
-    let off = 0;
-    let total = 0;
-    for (const sample of samples) {
-      const [expected, found] = [
-        await pixelsOf(await ours.analyse(sample, forever)),
-        await pixelsOf(await other.analyse(sample, forever)),
-      ];
-      if (found.length !== expected.length) throw new Error(`${other.name}'s map has another size`);
-      total += expected.length;
-      for (const [i, value] of expected.entries()) if (Math.abs(value - (found[i] ?? 0)) > largestStep) off++;
-    }
-    const share = off / total;
-    process.stdout.write(`${other.name}: ${(100 * share).toFixed(3)} % of the map more than ${largestStep}/255 off\n`);
-    if (share > largestShareOff) throw new Error(`${other.name} does not do the same work`);
+async function compareMaps(contender: Contender, expected: readonly Buffer[]): Promise<void> {
+  let off = 0;
+  let total = 0;
+  for (const [i, sample] of samples.entries()) {
+    const map = expected[i] ?? Buffer.alloc(0);
+    const found = await pixelsOf(await contender.analyse(sample, forever));
+    if (found.length !== map.length) throw new Error(`${contender.name}'s map has another size`);
+    total += map.length;
+    for (const [at, value] of map.entries()) if (Math.abs(value - (found[at] ?? 0)) > largestStep) off++;
   }
+  const share = off / total;
+  process.stdout.write(
+    `${contender.name}: ${(100 * share).toFixed(3)} % of the map more than ${largestStep}/255 off\n`,
+  );
+  if (share > largestShareOff) throw new Error(`${contender.name} does not do the same work`);
 }
 
 /** Closed loop: so many clients, each sends its next image when it has the answer. Milliseconds of each answer, and of all. */
-async function closedLoop(contender: Contender, samples: readonly Buffer[], together: number) {
+async function closedLoop(contender: Contender, together: number) {
   const start = performance.now();
   const latencies: number[] = [];
   let sent = 0;
@@ -114,7 +113,7 @@ async function closedLoop(contender: Contender, samples: readonly Buffer[], toge
 }
 
 /** Open loop: images come at a fixed rate, whether the last one was answered or not. Answers in time a second. */
-async function openLoop(contender: Contender, samples: readonly Buffer[], rate: number) {
+async function openLoop(contender: Contender, rate: number) {
   const start = performance.now();
   const length = 2000 * seconds;
   /** The queue has to fill before its state is that of an overload. */
@@ -140,46 +139,41 @@ async function openLoop(contender: Contender, samples: readonly Buffer[], rate: 
   return { goodput: (1000 * answered) / (length - counted), refused: refused / waiting.length };
 }
 
-/** Waits until a server has done what it still had in hand: an overload leaves some of them busy for a while. */
-async function settle(contender: Contender, samples: readonly Buffer[]): Promise<void> {
-  for (const end = Date.now() + 120_000; Date.now() < end; ) {
-    const map = await contender.analyse(samples[0] ?? Buffer.alloc(0), forever).catch(() => null);
-    if (map !== null) return;
-    await sleep(500);
-  }
-  throw new Error(`${contender.name} does not recover from its overload`);
-}
-
 const samples = await images();
 await using storage = await LocalStorage.start();
-await using ours = await startRunner(storage);
-const others = await startOthers(values.against.split(","), storage, values.python, availableParallelism());
-await using stack = new AsyncDisposableStack();
-for (const other of others) stack.use(other);
+const ours = runnerOf(storage);
+const others = othersOf(values.against.split(","), storage, values.python, availableParallelism());
 const all = [ours, ...others];
-await compareMaps(ours, others, samples);
 
-const figures = new Map<Contender, Figures>(
-  all.map((each) => [each, { imagesPerSecond: [], imagesPerProcessorSecond: [], p95: [], goodput: [], refused: [] }]),
+const figures = new Map<string, Figures>(
+  all.map(({ name }) => [
+    name,
+    { imagesPerSecond: [], imagesPerProcessorSecond: [], p95: [], goodput: [], refused: [] },
+  ]),
 );
-// Just-in-time compilers, pools and caches of all of them get warm before anything counts.
-for (const contender of all) await closedLoop(contender, samples, clients);
+/** The runner's maps, which come first in the first round. */
+const maps: Buffer[] = [];
 for (let round = 0; round < rounds; round++) {
-  for (const contender of inTurns(all, round)) {
-    const own = figures.get(contender);
+  for (const entrant of inTurns(all, round)) {
+    const own = figures.get(entrant.name);
     if (own === undefined) continue;
-    const alone = await closedLoop(contender, samples, 1);
+    await using contender = await entrant.start();
+    if (entrant === ours && maps.length === 0) {
+      for (const sample of samples) maps.push(await pixelsOf(await contender.analyse(sample, forever)));
+    } else if (round === 0) await compareMaps(contender, maps);
+    // Just-in-time compilers, pools and caches get warm before anything counts.
+    await closedLoop(contender, clients);
+    const alone = await closedLoop(contender, 1);
     own.p95.push(quantile(alone.latencies, 0.95));
     const before = contender.program.processorSeconds;
-    const busy = await closedLoop(contender, samples, clients);
+    const busy = await closedLoop(contender, clients);
     const thrift = busy.latencies.length / (contender.program.processorSeconds - before);
     own.imagesPerProcessorSecond.push(thrift);
     const rate = (1000 * busy.latencies.length) / busy.took;
     own.imagesPerSecond.push(rate);
-    const flooded = await openLoop(contender, samples, overload * rate);
+    const flooded = await openLoop(contender, overload * rate);
     own.goodput.push(flooded.goodput / rate);
     own.refused.push(flooded.refused);
-    await settle(contender, samples);
     process.stdout.write(
       `round ${round + 1} ${contender.name}: p95 ${own.p95.at(-1)?.toFixed(0)} ms alone, ` +
         `${rate.toFixed(2)} images/s and ${thrift.toFixed(2)} a processor second with ${clients} clients, at four times that ${flooded.goodput.toFixed(2)} in time ` +
@@ -188,13 +182,13 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-const mine = figures.get(ours);
+const mine = figures.get(ours.name);
 if (mine === undefined) throw new Error("the runner was not measured");
 const geometricMean = (list: readonly number[]) =>
   Math.exp(list.reduce((sum, value) => sum + Math.log(Math.max(value, 1e-3)), 0) / list.length);
 process.stdout.write(`\nrunner against each, ${rounds} rounds, images ${values.size} pixels wide, 95 % intervals\n`);
 for (const other of others) {
-  const theirs = figures.get(other);
+  const theirs = figures.get(other.name);
   if (theirs === undefined) continue;
   process.stdout.write(
     `  ${other.name}: images/s ${inWords(ratioOf(mine.imagesPerSecond, theirs.imagesPerSecond))}, ` +
@@ -203,13 +197,13 @@ for (const other of others) {
   );
 }
 process.stdout.write("in time at four times the load, of the own maximum:\n");
-for (const [{ name }, { goodput }] of figures)
-  process.stdout.write(`  ${name}: ${geometricMean(goodput).toFixed(3)}\n`);
+for (const [name, { goodput }] of figures) process.stdout.write(`  ${name}: ${geometricMean(goodput).toFixed(3)}\n`);
 
 if (values.plot !== undefined) {
+  await using contender = await ours.start();
   const points: [number, number][] = [];
   for (let together = 1; together <= clients; together *= 2) {
-    const { latencies, took } = await closedLoop(ours, samples, together);
+    const { latencies, took } = await closedLoop(contender, together);
     points.push([together, (1000 * latencies.length) / took]);
   }
   const lines = [{ name: "Omni-IML runner", points }];
