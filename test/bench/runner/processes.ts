@@ -66,9 +66,19 @@ export class Program implements AsyncDisposable {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
     const exited = once(child, "exit");
     process.kill(-child.pid, "SIGTERM");
-    const patience = setTimeout(() => process.kill(-(child.pid ?? 0), "SIGKILL"), 10_000);
+    const patience = setTimeout(() => killGroup(child.pid ?? 0), 10_000);
     await exited;
     clearTimeout(patience);
+    // What it started may outlive it, and would take its cores from what is measured next.
+    killGroup(child.pid);
+  }
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }
 
