@@ -53,6 +53,16 @@ const logits = Float32Array.from({ length: 255 * steps + 1 }, (_, i) => {
  */
 const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
 
+/** Steps of a logit for which levels are at hand: one is a two-hundred-and-fiftieth of a level at most. */
+const logitSteps = 16384;
+const extreme = -(logits[0] ?? 0);
+const levels = Uint8Array.from({ length: Math.ceil(2 * extreme * logitSteps) + 2 }, (_, i) =>
+  Math.round(255 / (1 + Math.exp(extreme - i / logitSteps))),
+);
+
+/** The rounded level of a logit between those of the extreme levels. */
+const levelOf = (logit: number) => levels[Math.round((logit + extreme) * logitSteps)] ?? 0;
+
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {
   readonly map: Uint8Array;
@@ -118,7 +128,7 @@ export class Blender {
     else {
       for (let x = 0; x < width; x++) {
         const logit = logitOf(band[from + x] ?? 0) * (1 - weight) + logitOf(overlay[x] ?? 0) * weight;
-        map[to + x] = Math.round(255 / (1 + Math.exp(-logit)));
+        map[to + x] = levelOf(logit);
       }
     }
   }

@@ -23,7 +23,12 @@ export class LocalStorage implements AsyncDisposable {
       const path = request.url ?? "/";
       const failure = storage.failures.get(`${request.method} ${path}`)?.shift();
       const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk);
+      try {
+        for await (const chunk of request) chunks.push(chunk);
+      } catch {
+        // Whoever sent it has gone; nothing of it is kept.
+        return;
+      }
       await new Promise((resolve) => setTimeout(resolve, storage.delays.get(path) ?? 0));
       if (failure !== undefined) {
         response.writeHead(failure).end();
