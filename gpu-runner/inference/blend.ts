@@ -55,13 +55,14 @@ const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
 
 /** Steps of a logit for which levels are at hand: one is a two-hundred-and-fiftieth of a level at most. */
 const logitSteps = 16384;
-const extreme = -(logits[0] ?? 0);
-const levels = Uint8Array.from({ length: Math.ceil(2 * extreme * logitSteps) + 2 }, (_, i) =>
-  Math.round(255 / (1 + Math.exp(extreme - i / logitSteps))),
+/** Where the logit of one half is. */
+const middle = Math.ceil(-(logits[0] ?? 0) * logitSteps);
+const levels = Uint8Array.from({ length: 2 * middle + 1 }, (_, i) =>
+  Math.round(255 / (1 + Math.exp((middle - i) / logitSteps))),
 );
 
 /** The rounded level of a logit between those of the extreme levels. */
-const levelOf = (logit: number) => levels[Math.round((logit + extreme) * logitSteps)] ?? 0;
+const levelOf = (logit: number) => levels[Math.round(logit * logitSteps) + middle] ?? 0;
 
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {
