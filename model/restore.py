@@ -3,8 +3,10 @@
 python -m restore --onnx release/omni-iml.onnx --shards DIR --out runs/released.pt
 
 The export folds batch norms into the convolutions before them. Here each pair is taken apart again: the convolution
-keeps the folded weights, and the norm gets the mean and variance that its input has on forged samples, with the scale
-and offset that undo them. The function is the same, and in training the norms do their work again.
+keeps the folded weights but for their size, and the norm gets the mean and variance that its input has on forged
+samples, with the scale and offset that undo them. The function is the same, and in training the norms do their work
+again. Each channel's weights get the size that they would have been initialised with: a step of the optimiser is as
+large whatever a weight's size, and folded weights are small (0.8.0's run went further than it should for that).
 """
 
 import argparse
@@ -22,6 +24,8 @@ from omni_iml.serving import example
 from omni_iml.shards import Batch, Stream
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
+INITIAL_SIZE = 2**0.5  # of a channel's weights by He's initialisation, whatever their number
+LEAST_SIZE = 1e-3  # below that a channel is dead, and stays so
 
 
 def folded_pairs(model: OmniIML) -> list[Pair]:
@@ -69,17 +73,37 @@ def load_graph(model: OmniIML, path: str) -> list[Pair]:
     with torch.no_grad():
         for (conv, norm), (weight, bias) in zip(pairs, folded, strict=True):
             conv.weight.copy_(weight)
-            norm.running_mean.zero_()
-            norm.running_var.fill_(1 - norm.eps)
-            norm.weight.fill_(1)
+            empty(norm)
             norm.bias.copy_(bias)
     return pairs
+
+
+@torch.no_grad()
+def fold(pairs: list[Pair]) -> None:
+    """Puts norms into the convolutions before them, as the export does; what is left of a norm is its offset."""
+    for conv, norm in pairs:
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.sub_(norm.running_mean * scale)
+        conv.weight.mul_(scale[:, None, None, None])
+        if conv.bias is not None:
+            norm.bias.add_(conv.bias * scale)
+            conv.bias.zero_()
+        empty(norm)
+
+
+@torch.no_grad()
+def empty(norm: nn.BatchNorm2d) -> None:
+    """Makes a norm do nothing but add its offset."""
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1 - norm.eps)
+    norm.weight.fill_(1)
 
 
 @torch.no_grad()
 def unfold(model: OmniIML, pairs: list[Pair], batches: list[Batch]) -> None:
     """Gives folded norms the statistics of their inputs on `batches`, and the scale and offset that undo them."""
     sums: dict[nn.BatchNorm2d, list[Tensor]] = {norm: [] for _, norm in pairs}
+    convolutions = {norm: conv for conv, norm in pairs}
 
     def gather(norm: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         x = inputs[0].double()
@@ -94,9 +118,12 @@ def unfold(model: OmniIML, pairs: list[Pair], batches: list[Batch]) -> None:
         mean, square = torch.stack(of).mean(0)
         variance = (square - mean.square()).clamp(min=0)
         offset = norm.bias.double() + mean
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
-        norm.weight.copy_((variance + norm.eps).sqrt())
+        weight = convolutions[norm].weight
+        larger = INITIAL_SIZE / weight.double().flatten(1).norm(dim=1).clamp(min=LEAST_SIZE)
+        weight.mul_(larger[:, None, None, None].to(weight.dtype))
+        norm.running_mean.copy_(mean * larger)
+        norm.running_var.copy_(variance * larger.square())
+        norm.weight.copy_((variance * larger.square() + norm.eps).sqrt() / larger)
         norm.bias.copy_(offset)
 
 
