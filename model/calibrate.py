@@ -197,8 +197,10 @@ def choose_view(examined: list[Examined]) -> tuple[int, list[float], float]:
     return best[1:]
 
 
-def choose(examined: list[Examined], pipeline: dict) -> tuple[dict, float, np.ndarray, np.ndarray]:
-    """The policy, the shift, and score and label of each image for the reliability diagram."""
+def choose(
+    examined: list[Examined], pipeline: dict, kept: list[str] | None = None
+) -> tuple[dict, float, np.ndarray, np.ndarray]:
+    """The policy, the shift, and score and label of each image for the diagram; `kept` features are not chosen anew."""
     size, weights, threshold = choose_view(examined)
     shift = -float(logit(threshold))
     for name, means in sorted(by_threshold(examined, size, weights).items()):
@@ -208,7 +210,7 @@ def choose(examined: list[Examined], pipeline: dict) -> tuple[dict, float, np.nd
     found = [one.found(size, weights, shift) for one in examined]
     rows = [features(one, one.blended(), POLICY["thresholds"]["pixel"]) for one in found]
     columns = {name: np.array([row[name] for row in rows]) for name in FEATURES}
-    used = choose_features(columns, label)
+    used = kept or choose_features(columns, label)
     x = np.stack([columns[name] for name in used], 1)
     slopes, bias = fit(x, label.astype(float))
     score = 1 / (1 + np.exp(-held_out(x, label)))
@@ -256,6 +258,9 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=POLICY["pipeline"]["tile"])
     parser.add_argument("--tile-step", type=int, default=POLICY["pipeline"]["tile_step"])
     parser.add_argument("--overlap", type=int, default=POLICY["pipeline"]["overlap"])
+    parser.add_argument(
+        "--features", nargs="+", choices=FEATURES, help="of the image score; chosen anew where not given"
+    )
     parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -268,7 +273,7 @@ def main() -> None:
             examined.append(examine(session, domain, *under(image, mask, next(turn)), pipeline))
             if len(examined) % 200 == 0:
                 print(f"{len(examined)} images, {time.monotonic() - begun:.0f} s", flush=True)
-    policy, shift, score, label = choose(examined, pipeline)
+    policy, shift, score, label = choose(examined, pipeline, args.features)
     rows = reliability(score, label)
     print("reliability (mean score, share manipulated, count):", *rows, sep="\n  ")
     if args.diagram:
