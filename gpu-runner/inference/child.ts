@@ -17,7 +17,7 @@ import { gateDecides, type Session } from "./session.ts";
 import { sidesOfSeveral } from "./tiler.ts";
 
 // Pixels lie outside of V8's heap, but count: with small heaps, as the threads' are, a few images make up a whole collection,
-// and those took 4 % of the time. Where the heaps may grow by so many megabytes first, one in four is left.
+// and those took 4 % of the time. Heaps may grow by so many megabytes first.
 setFlagsFromString("--initial-old-space-size=64");
 
 /** Side of the largest square that is a small tile. */

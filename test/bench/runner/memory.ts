@@ -38,6 +38,10 @@ function standInRelease(): string {
   copyFileSync(source, join(folder, file));
   const manifest = releaseManifest.parse(JSON.parse(readFileSync(`${release}/manifest.json`, "utf8")));
   const sha256 = createHash("sha256").update(bytes).digest("hex");
+  if (manifest.interpretation !== undefined) {
+    const { file: interpretation } = manifest.interpretation.model;
+    copyFileSync(`${release}/${interpretation}`, join(folder, interpretation));
+  }
   writeFileSync(
     join(folder, "manifest.json"),
     JSON.stringify({

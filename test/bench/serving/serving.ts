@@ -7,7 +7,7 @@
  *
  * For each contender and round: one client, then `--clients` at a time, then four times as many images a second as it
  * has just done, from clients that wait `--patience` seconds and no longer. Each starts anew for each round: some do not
- * recover from their overload. Besides images a second it prints images a
+ * recover from their overload. `--rounds 0` with `--plot` draws and compares nothing. Besides images a second it prints images a
  * processor second: on a machine that others use as well, whoever has more threads at work gets more of it, and the first
  * figure says as much about that as about the servers. `--plot` writes the runner's images a second
  * over 1, 2, 4 … clients as SVG. Needs the packages of requirements.txt.
@@ -182,22 +182,26 @@ for (let round = 0; round < rounds; round++) {
   }
 }
 
-const mine = figures.get(ours.name);
-if (mine === undefined) throw new Error("the runner was not measured");
-const geometricMean = (list: readonly number[]) =>
-  Math.exp(list.reduce((sum, value) => sum + Math.log(Math.max(value, 1e-3)), 0) / list.length);
-process.stdout.write(`\nrunner against each, ${rounds} rounds, images ${values.size} pixels wide, 95 % intervals\n`);
-for (const other of others) {
-  const theirs = figures.get(other.name);
-  if (theirs === undefined) continue;
-  process.stdout.write(
-    `  ${other.name}: images/s ${inWords(ratioOf(mine.imagesPerSecond, theirs.imagesPerSecond))}, ` +
-      `images a processor second ${inWords(ratioOf(mine.imagesPerProcessorSecond, theirs.imagesPerProcessorSecond))}, ` +
-      `p95 alone ${inWords(ratioOf(mine.p95, theirs.p95))}\n`,
-  );
+function tellRatios(): void {
+  const mine = figures.get(ours.name);
+  if (mine === undefined) throw new Error("the runner was not measured");
+  const geometricMean = (list: readonly number[]) =>
+    Math.exp(list.reduce((sum, value) => sum + Math.log(Math.max(value, 1e-3)), 0) / list.length);
+  process.stdout.write(`\nrunner against each, ${rounds} rounds, images ${values.size} pixels wide, 95 % intervals\n`);
+  for (const other of others) {
+    const theirs = figures.get(other.name);
+    if (theirs === undefined) continue;
+    process.stdout.write(
+      `  ${other.name}: images/s ${inWords(ratioOf(mine.imagesPerSecond, theirs.imagesPerSecond))}, ` +
+        `images a processor second ${inWords(ratioOf(mine.imagesPerProcessorSecond, theirs.imagesPerProcessorSecond))}, ` +
+        `p95 alone ${inWords(ratioOf(mine.p95, theirs.p95))}\n`,
+    );
+  }
+  process.stdout.write("in time at four times the load, of the own maximum:\n");
+  for (const [name, { goodput }] of figures) process.stdout.write(`  ${name}: ${geometricMean(goodput).toFixed(3)}\n`);
 }
-process.stdout.write("in time at four times the load, of the own maximum:\n");
-for (const [name, { goodput }] of figures) process.stdout.write(`  ${name}: ${geometricMean(goodput).toFixed(3)}\n`);
+
+if (rounds > 0) tellRatios();
 
 if (values.plot !== undefined) {
   await using contender = await ours.start();
