@@ -7,7 +7,6 @@ C is a checkpoint to export; with --shards, forged samples for the norms' statis
 """
 
 import argparse
-import itertools
 import pathlib
 import sys
 
@@ -15,11 +14,8 @@ import torch
 from torch import Tensor
 
 from omni_iml.model import Config, OmniIML
-from omni_iml.shards import Stream
-from restore import fold, folded_pairs, unfold
+from restore import BATCHES, fold, folded_pairs, forged, unfold
 from train import refuse_other_config
-
-BATCHES = 40
 
 
 def folded(state: dict) -> dict[str, Tensor]:
@@ -50,7 +46,7 @@ def with_statistics(state: dict, shards: str) -> dict:
     """The same network with norms that know what they see on forged samples."""
     model = OmniIML(Config(**state["config"])).eval()
     model.load_state_dict(state["ema"])
-    unfold(model, folded_pairs(model), list(itertools.islice(Stream(shards, 16, seed=0).batches(), BATCHES)))
+    unfold(model, folded_pairs(model), forged(shards, BATCHES))
     return state | {"ema": model.state_dict()}
 
 

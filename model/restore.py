@@ -25,6 +25,7 @@ from omni_iml.shards import Batch, Stream
 
 Pair = tuple[nn.Conv2d, nn.BatchNorm2d]
 INITIAL_SIZE = 2**0.5  # of a channel's weights by He's initialisation, whatever their number
+BATCHES = 40  # enough for a norm's statistics
 LEAST_SIZE = 1e-3  # below that a channel is dead, and stays so
 
 
@@ -99,6 +100,11 @@ def empty(norm: nn.BatchNorm2d) -> None:
     norm.weight.fill_(1)
 
 
+def forged(shards: str, count: int) -> list[Batch]:
+    """So many batches of a folder of shards, the same ones every time."""
+    return list(itertools.islice(Stream(shards, 16, seed=0).batches(), count))
+
+
 @torch.no_grad()
 def unfold(model: OmniIML, pairs: list[Pair], batches: list[Batch]) -> None:
     """Gives folded norms the statistics of their inputs on `batches`, and the scale and offset that undo them."""
@@ -133,12 +139,12 @@ def main() -> None:
     parser.add_argument("--onnx", required=True)
     parser.add_argument("--config", default="{}", help="JSON of omni_iml.model.Config")
     parser.add_argument("--shards", required=True, help="forged samples for the norms' statistics")
-    parser.add_argument("--batches", type=int, default=40)
+    parser.add_argument("--batches", type=int, default=BATCHES)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
     model = OmniIML(Config(**json.loads(args.config))).eval()
     pairs = load_graph(model, args.onnx)
-    unfold(model, pairs, list(itertools.islice(Stream(args.shards, 16, seed=0).batches(), args.batches)))
+    unfold(model, pairs, forged(args.shards, args.batches))
     manifest = json.loads(pathlib.Path(args.onnx).with_name("manifest.json").read_text())
     progress = {name: value for name, value in manifest["training"].items() if name not in ("data", "map_shift")}
     torch.save({"config": model.config.as_dict(), "ema": model.state_dict(), "progress": progress}, args.out)

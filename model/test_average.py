@@ -7,20 +7,8 @@ from average import average, with_statistics
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import example
 from restore import folded_pairs
+from test_restore import untrained
 from test_train import shard
-
-
-def network(seed: int) -> OmniIML:
-    """An untrained network whose norms have seen something."""
-    torch.manual_seed(seed)
-    model = OmniIML().eval()
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 2)
-                module.bias.normal_(0, 0.1)
-    return model
 
 
 def checkpoint(model: OmniIML, samples: int = 1) -> dict:
@@ -39,7 +27,7 @@ def logits(state: dict) -> torch.Tensor:
 
 
 def test_weights_are_averaged_and_the_rest_is_the_last_ones():
-    first, second = network(1), network(2)
+    first, second = untrained(1), untrained(2)
     made = average([checkpoint(first, 1), checkpoint(second, 4)])
     name = next(f"{name}.weight" for name, part in first.named_modules() if isinstance(part, torch.nn.Linear))
     mean = (first.state_dict()[name] + second.state_dict()[name]) / 2
@@ -48,7 +36,7 @@ def test_weights_are_averaged_and_the_rest_is_the_last_ones():
 
 
 def test_the_mean_of_one_function_with_weights_of_two_sizes_is_that_function():
-    model = network(1)
+    model = untrained(1)
     larger = copy.deepcopy(model)
     with torch.no_grad():
         for conv, norm in folded_pairs(larger):
@@ -64,7 +52,7 @@ def test_the_mean_of_one_function_with_weights_of_two_sizes_is_that_function():
 
 def test_with_statistics_it_is_the_same_function(tmp_path):
     shard(tmp_path / "shard-1-00000.npz", 64, 16, 0)
-    mean = average([checkpoint(network(1)), checkpoint(network(1))])
+    mean = average([checkpoint(untrained(1)), checkpoint(untrained(1))])
     assert torch.allclose(logits(with_statistics(mean, str(tmp_path))), logits(mean), atol=1e-3)
 
 

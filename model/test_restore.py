@@ -14,19 +14,24 @@ from omni_iml.shards import Stream
 from test_train import shard
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A release of an untrained network whose norms have seen something, with forged samples beside it."""
-    folder = tmp_path_factory.mktemp("release")
-    torch.manual_seed(3)
-    model = OmniIML()
+def untrained(seed: int) -> OmniIML:
+    """An untrained network whose norms have seen something."""
+    torch.manual_seed(seed)
+    model = OmniIML().eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 2)
                 module.bias.normal_(0, 0.1)
-    export_onnx(model.eval(), str(folder / "omni-iml.onnx"), shift=0.5)
+    return model
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A release of an untrained network whose norms have seen something, with forged samples beside it."""
+    folder = tmp_path_factory.mktemp("release")
+    export_onnx(untrained(3), str(folder / "omni-iml.onnx"), shift=0.5)
     manifest = {"name": "omni-iml", "version": "9", "training": {"data": "none", "samples": 7, "map_shift": 0.5}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     for seed in range(2):

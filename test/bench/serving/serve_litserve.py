@@ -1,4 +1,4 @@
-"""LitServe with one worker a device that awaits its jobs; images of any size do not batch, so `max_batch_size` stays 1."""
+"""LitServe with one worker a device that awaits its jobs; images of any size do not batch: `max_batch_size` stays 1."""
 
 import os
 
