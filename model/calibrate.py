@@ -107,7 +107,8 @@ def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | No
     """Runs tiles once and each size of the view."""
     found = analyse(session, image, pipeline | {"view": {"weights": [0.0] * len(DOMAINS)}})
     scales = {size: view_scale(*image.pixels.shape[:2], pipeline["view"] | {"size": size}) for size in VIEW_SIZES}
-    seen = {scale: whole(session, image.pixels, scale) for scale in set(scales.values())}
+    mirrored = pipeline["view"].get("mirrored", False)
+    seen = {scale: whole(session, image.pixels, scale, mirrored) for scale in set(scales.values())}
     views = {size: (levels(seen[scale][0]), seen[scale][1]) for size, scale in scales.items()}
     return Examined(domain, levels(found.tiles), views, found.scores, mask, found.domain)
 
@@ -261,10 +262,13 @@ def main() -> None:
     parser.add_argument(
         "--features", nargs="+", choices=FEATURES, help="of the image score; chosen anew where not given"
     )
+    parser.add_argument("--mirrored", action="store_true", help="show the view mirrored, and turn its map back")
     parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     pipeline = POLICY["pipeline"] | {"tile": args.tile, "tile_step": args.tile_step, "overlap": args.overlap}
+    if args.mirrored:
+        pipeline["view"] = pipeline["view"] | {"mirrored": True}
     session = Session(args.onnx, args.threads)
     examined, begun = [], time.monotonic()
     turn = itertools.cycle(CONDITIONS)

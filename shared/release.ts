@@ -48,12 +48,14 @@ export const releaseManifest = z.object({
     /**
      * The whole image once more at another scale: its longer side is shrunk to `size`, or, where it has no more than
      * `enlarged.up_to` pixels, enlarged by `factor` to `enlarged.size` at most; both sides are rounded to multiples of 32.
-     * `weights` are those of the view's logits against the tiles', one a domain in the order of `domains`.
+     * `weights` are those of the view's logits against the tiles', one a domain in the order of `domains`. `mirrored`,
+     * its left is shown on the right and its map turned back: what the network gets wrong there, it gets wrong elsewhere.
      */
     view: z.object({
       size: z.int().multipleOf(32),
       weights: z.array(z.number().min(0).max(1)).length(domains.length),
       enlarged: z.object({ up_to: z.int(), factor: z.number().min(1), size: z.int().multipleOf(32) }),
+      mirrored: z.boolean().optional(),
     }),
     /** How many tiles decide the modality of the whole image by their mean gate, and the view's weight by their domain. */
     gate_tiles: z.int().min(1),

@@ -142,6 +142,20 @@ describe("the view of the whole image", () => {
     expect(Math.max(...off)).toBeLessThanOrEqual(3);
   });
 
+  it("shows the image mirrored where the release says so, and turns the map back", async () => {
+    const image = picture(400, 300, (x) => Math.round((255 * x) / 399));
+    const [straight, mirrored] = [new Mirror(), new Mirror()];
+    const { map: expected } = await run(image, straight, withView);
+    const { map } = await run(image, mirrored, { ...withView, view: { ...withView.view, mirrored: true } });
+    const firstRow = ({ seen }: Mirror) => {
+      const pixels = seen.find(({ width }) => width === 96)?.pixels ?? new Uint8Array();
+      return Array.from({ length: 96 }, (_, x) => pixels[3 * x] ?? 0);
+    };
+    expect(firstRow(mirrored)).toEqual(firstRow(straight).reverse());
+    expect(firstRow(mirrored)[0]).toBeGreaterThan(200);
+    expect(map).toEqual(expected);
+  });
+
   it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {
     for (const [width, height, shown] of [
       [40, 20, [64, 64]],
@@ -260,7 +274,7 @@ it("is the map of a reference that holds the whole image, all tiles and all weig
       weights[at] = (weights[at] ?? 0) + weight;
     }
   }
-  const seen = await viewOf(image, viewScale(image, view));
+  const seen = await viewOf(image, viewScale(image, view), false);
   const stretched = (x: number, y: number) => {
     const across = Math.min(Math.max(((x + 0.5) * seen.width) / 1500 - 0.5, 0), seen.width - 1);
     const down = Math.min(Math.max(((y + 0.5) * seen.height) / 950 - 0.5, 0), seen.height - 1);

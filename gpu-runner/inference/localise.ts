@@ -7,7 +7,7 @@ import type { GreyMap } from "../image/encode.ts";
 import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
 import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
-import { cutTile, evenlySpread, type TileGrid, tileGrid, viewOf, viewScale } from "./tiler.ts";
+import { cutTile, evenlySpread, mirror, type TileGrid, tileGrid, viewOf, viewScale } from "./tiler.ts";
 
 export interface Localisation {
   /** On the stored grid, of the image's stored size. */
@@ -146,13 +146,13 @@ function viewWeight({ weights }: Pipeline["view"], domain: readonly number[]): n
 /** The whole image at another scale: no lattice survives resampling, so it is judged by its colours alone. */
 async function viewMap(
   image: DecodedImage,
-  { weights, ...sizes }: Pipeline["view"],
+  { weights, mirrored = false, ...sizes }: Pipeline["view"],
   batcher: TileRunner,
   signal: AbortSignal,
 ): Promise<(Omit<View, "weight"> & { score: number }) | null> {
   if (weights.every((weight) => weight === 0)) return null;
-  const { pixels, width, height } = await viewOf(image, viewScale(image, sizes));
+  const { pixels, width, height } = await viewOf(image, viewScale(image, sizes), mirrored);
   const tile = { pixels, width, height, qtable: noTable, jpeg: false, modalityOverride: useRgb };
   const { probability, score } = await batcher.run(tile, signal);
-  return { probability, width, height, score };
+  return { probability: mirrored ? mirror(probability, width) : probability, width, height, score };
 }

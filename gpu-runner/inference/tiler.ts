@@ -67,7 +67,7 @@ export function tileGrid(size: { width: number; height: number }, tiling: Tiling
   return { width: across.side, height: down.side, columns: across.origins, rows: down.origins };
 }
 
-type ViewSizes = Omit<ReleaseManifest["pipeline"]["view"], "weights">;
+type ViewSizes = Omit<ReleaseManifest["pipeline"]["view"], "weights" | "mirrored">;
 
 /** RGB, 8 bits, row by row. */
 export interface RgbImage {
@@ -103,12 +103,18 @@ export function viewScale(image: { width: number; height: number }, { size, enla
 }
 
 /** The whole image resized by `scale`, both sides rounded to multiples of 32: a panorama's shorter one at least to 64. */
-export async function viewOf(image: RgbImage, scale: number): Promise<RgbImage> {
+export async function viewOf(image: RgbImage, scale: number, mirrored: boolean): Promise<RgbImage> {
   const round = (side: number) => Math.max(leastSide, Math.round((side * scale) / networkStride) * networkStride);
   const width = round(image.width);
   const height = round(image.height);
-  const pixels = await rgbImage(image).resize(width, height, { fit: "fill", kernel: "lanczos3" }).raw().toBuffer();
-  return { pixels, width, height };
+  const resized = rgbImage(image).resize(width, height, { fit: "fill", kernel: "lanczos3" }).flop(mirrored);
+  return { pixels: await resized.raw().toBuffer(), width, height };
+}
+
+/** Turns a map left to right, in place. */
+export function mirror(map: Uint8Array, width: number): Uint8Array {
+  for (let start = 0; start < map.length; start += width) map.subarray(start, start + width).reverse();
+  return map;
 }
 
 /** `count` of the numbers 0 to `total - 1`, evenly spread, each at most once. */

@@ -172,7 +172,8 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
     view, view_score = None, None
     weight = view_weight(np.mean([out["domain"] for out in first.values()], 0), pipeline["view"])
     if any(pipeline["view"]["weights"]):
-        view, view_score = whole(session, image.pixels, view_scale(h, w, pipeline["view"]))
+        scale = view_scale(h, w, pipeline["view"])
+        view, view_score = whole(session, image.pixels, scale, pipeline["view"].get("mirrored", False))
     return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0), weight)
 
 
@@ -184,16 +185,20 @@ def view_weight(domain: np.ndarray, view: dict) -> float:
     return float(np.dot(domain, view["weights"]))
 
 
-def whole(session: Session, pixels: np.ndarray, scale: float) -> tuple[np.ndarray, float]:
+def whole(session: Session, pixels: np.ndarray, scale: float, mirrored: bool) -> tuple[np.ndarray, float]:
     """The view: uint8 [H, W, 3] resized by `scale`, to multiples of UNIT, LEAST_SIDE at least.
 
+    `mirrored`, its left is shown on the right and the map turned back: its errors then are less those of the tiles.
     Probability float32 [H, W], and the logit of the network's own score.
     """
     h, w = pixels.shape[:2]
     size = tuple(max(LEAST_SIDE, int(side * scale / UNIT + 0.5) * UNIT) for side in (w, h))
     small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-    out = session(small, np.ones(64, np.int32), False, 0)
-    probability = cv2.resize(out["probability"].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR)
+    turn = slice(None, None, -1 if mirrored else 1)
+    out = session(np.ascontiguousarray(small[:, turn]), np.ones(64, np.int32), False, 0)
+    probability = cv2.resize(
+        out["probability"][:, turn].astype(np.float32) / 255, (w, h), interpolation=cv2.INTER_LINEAR
+    )
     return probability, float(logit(out["score"]))
 
 

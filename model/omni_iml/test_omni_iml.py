@@ -300,6 +300,19 @@ def test_the_view_shows_small_images_enlarged_and_others_shrunk(size, shown):
     assert seen[-1] == shown
 
 
+def test_a_mirrored_view_is_turned_back():
+    pixels = np.repeat(np.linspace(0, 255, 96).astype(np.uint8)[None, :, None], 64, 0).repeat(3, 2)
+    shown = []
+
+    def mirror(pixels: np.ndarray, qtable: np.ndarray, jpeg: bool, override: int = -1) -> dict[str, np.ndarray]:
+        shown.append(pixels)
+        return {"score": np.float32(0.5), "probability": pixels[..., 0]}
+
+    straight, turned = (inference.whole(mirror, pixels, 1.0, mirrored)[0] for mirrored in (False, True))
+    assert np.array_equal(shown[0], shown[1][:, ::-1]) and shown[1][0, 0, 0] > 200
+    assert np.array_equal(straight, turned)
+
+
 def test_tiles_and_view_are_mixed_by_their_logits():
     tiles, view = np.array([[0.9, 0.5, 0.0, 1.0]], np.float32), np.array([[0.1, 0.9, 0.0, 1.0]], np.float32)
 

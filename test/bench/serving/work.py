@@ -130,7 +130,9 @@ class Localiser:
             # libvips, which the runner has, enlarges by cubic interpolation whatever the kernel that it shrinks with.
             kernel = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.LANCZOS
             shown = np.asarray(Image.fromarray(rgb).resize((across, down), kernel))
-            found, _, _ = self.run(shown, np.ones(64, np.int32), 0, USE_RGB)
+            turn = slice(None, None, -1 if view.get("mirrored") else 1)
+            turned = np.ascontiguousarray(shown[:, turn])
+            found = np.ascontiguousarray(self.run(turned, np.ones(64, np.int32), 0, USE_RGB)[0][:, turn])
             # Between the four nearest values, whichever of the two is the larger.
             to = (across / width, 0, 0, 0, down / height, 0)
             stretched = Image.fromarray(found).transform(
