@@ -153,7 +153,8 @@ describe("the view of the whole image", () => {
     };
     expect(firstRow(mirrored)).toEqual(firstRow(straight).reverse());
     expect(firstRow(mirrored)[0]).toBeGreaterThan(200);
-    expect(map).toEqual(expected);
+    // Not toEqual: of two maps that differ everywhere it takes minutes to say so.
+    expect(Buffer.compare(map.data, expected.data)).toBe(0);
   });
 
   it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {
