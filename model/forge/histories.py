@@ -378,3 +378,18 @@ def _shared(rng: np.random.Generator, book: SaveBook) -> Afterlife:
     if rng.random() < 0.12:
         saves.append(Save("PNG"))  # a screenshot of it
     return Afterlife(factor, cv2.INTER_AREA, finish, amount, tuple((0, 0, save) for save in saves))
+
+
+SHRINKING = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
+
+
+def passed_on(
+    rng: np.random.Generator, book: SaveBook, pixels: np.ndarray, mask: np.ndarray, side: int
+) -> tuple[bytes, np.ndarray]:
+    """What a site makes of a picture: shrunk as a whole to `side`×`side`, saved at its own quality, or a screenshot.
+
+    The file, and the mask bool [side,side]. Pillow's filters: they widen when they shrink, OpenCV's do not.
+    """
+    small = Image.fromarray(pixels).resize((side, side), SHRINKING[rng.integers(len(SHRINKING))])
+    save = Save("PNG") if rng.random() < 0.2 else book.jpeg(rng, 66, 96)
+    return encode(np.asarray(small), save), resize_mask(mask, side, side)

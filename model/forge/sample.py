@@ -14,7 +14,7 @@ import numpy as np
 
 from . import document, face, natural, scene_text
 from .forgery import GROUP, Forgery, Unforgeable, Workbench
-from .histories import Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, resize_mask, unshifted
+from .histories import Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, passed_on, resize_mask, unshifted
 from .pool import Photo, Pool, Window, cut_window, resize
 from .regions import bounds, component_boxes, object_mask
 from .variation import Variation, draw_variation
@@ -87,6 +87,28 @@ class Rendering:
     afterlife: Afterlife
     final_width: int
     final_height: int
+
+
+def least_mask(side: int) -> float:
+    """Pixels of forgery that a crop must show: less is noise to a network that draws at a quarter of the size."""
+    return max(60, 0.0012 * side**2)
+
+
+def passed_on_sample(rng: np.random.Generator, book: SaveBook, sample: Sample, side: int) -> Sample | None:
+    """The sample as it comes back from a site that shrank it to `side` pixels and saved it once more.
+
+    None where too little of a forgery is left.
+    """
+    file, mask = passed_on(rng, book, sample.pixels, sample.mask, side)
+    if sample.kind != "authentic" and mask.sum() < least_mask(side):
+        return None
+    pixels, qtable, jpeg = decode(file)
+    annotation = sample.annotation | {
+        "passed_on": side,
+        "boxes": component_boxes(mask),
+        "area": round(float(mask.mean()), 5),
+    }
+    return replace(sample, pixels=pixels, qtable=qtable, jpeg=jpeg, mask=mask, annotation=annotation, file=file)
 
 
 class Forger:
@@ -276,7 +298,7 @@ class Forger:
         rows = slice(rendering.y, rendering.y + rendering.height)
         columns = slice(rendering.x, rendering.x + rendering.width)
         pixels, mask = np.ascontiguousarray(forgery.pixels[rows, columns]), forgery.mask[rows, columns]
-        least = max(60, 0.0012 * self.size**2)
+        least = least_mask(self.size)
         if forgery.kind != "authentic" and mask.sum() < least:
             raise Unforgeable("too little of the forgery in the crop")
         file, mask = rendering.afterlife.live(pixels, mask, rendering.final_height, rendering.final_width)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from PIL import Image
 
 from . import document, face, natural, scene_text
 from .forgery import Forgery, Unforgeable
+from .histories import decode
 from .pool import Pool
-from .sample import DOMAINS, FORGERS, Forger, Sample
+from .sample import DOMAINS, FORGERS, Forger, Sample, passed_on_sample
 
 MODULES = {"natural": natural, "document": document, "face": face, "scene_text": scene_text}
 
@@ -197,3 +199,23 @@ def test_untouched_samples_are_sometimes_saved_but_once(forger: Forger) -> None:
             if forged.annotation["history"]:
                 freed.append(not untouched.annotation["history"])
     assert 0.1 < np.mean(freed) < 0.35
+
+
+def test_a_sample_passed_on_is_smaller_and_a_file_of_its_own(forger: Forger, samples: list[Sample]) -> None:
+    rng = np.random.default_rng(3)
+    passed = [(sample, passed_on_sample(rng, forger.book, sample, 192)) for sample in samples]
+    kept = [(before, after) for before, after in passed if after is not None]
+    assert len(kept) > 0.7 * len(passed) and all(before.kind != "authentic" for before, after in passed if not after)
+    for before, after in kept:
+        assert after.pixels.shape == (192, 192, 3) and after.kind == before.kind
+        assert after.mask.mean() == pytest.approx(before.mask.mean(), abs=0.02)
+        pixels, qtable, jpeg = decode(after.file)
+        assert np.array_equal(pixels, after.pixels) and jpeg == after.jpeg and np.array_equal(qtable, after.qtable)
+    assert 0.6 < np.mean([after.jpeg for _, after in kept]) < 0.95
+
+
+def test_a_forgery_of_which_too_little_is_left_is_not_passed_on(forger: Forger, samples: list[Sample]) -> None:
+    forged = next(sample for sample in samples if sample.kind != "authentic")
+    mask = np.zeros_like(forged.mask)
+    mask[8:17, 8:17] = True
+    assert passed_on_sample(np.random.default_rng(3), forger.book, replace(forged, mask=mask), 160) is None

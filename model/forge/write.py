@@ -21,7 +21,7 @@ from interpretation.annotation import annotate
 
 from .forgery import GROUP
 from .pool import Pool
-from .sample import DOMAINS, Forger, Sample
+from .sample import DOMAINS, Forger, Sample, passed_on_sample
 
 
 def arrays(samples: list[Sample]) -> dict[str, np.ndarray]:
@@ -64,7 +64,12 @@ def write_some(options: argparse.Namespace, worker: int) -> None:
         while options.keep_ahead and len(list(options.out.glob("shard-*.npz"))) >= options.keep_ahead:
             time.sleep(1.0)
         started = time.perf_counter()
-        write_shard(path, forger.shard(options.seed, index, options.shard_size, options.domain))
+        samples = forger.shard(options.seed, index, options.shard_size, options.domain)
+        if options.passed_on:
+            rng = np.random.default_rng([options.seed, index])
+            shrunk = (passed_on_sample(rng, forger.book, sample, options.passed_on) for sample in samples)
+            samples = [sample for sample in shrunk if sample is not None]
+        write_shard(path, samples)
         rate = options.shard_size / (time.perf_counter() - started)
         print(f"{path.name}: {options.shard_size} samples, {rate:.1f} a second", flush=True)
 
@@ -78,6 +83,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="index of the first shard")
     parser.add_argument("--shard-size", type=int, default=64)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--passed-on", type=int, help="shrink whole samples to this side and save them once more")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--split", choices=("train", "val", "all"), default="train")
