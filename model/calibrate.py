@@ -6,7 +6,8 @@ The graph must be exported without --shift. Each SET is a folder of whole images
 validation shards (`forge.write --split val`); both kinds count by the image. Images arrive re-saved and shrunk, so each
 is examined under one of the conditions of the evaluation, in turn. One pass over the images, then: the view's size, its
 weights by domain and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5 (export
---shift), the image score's features and weights, the verdicts' thresholds. Nothing of the development set is read.
+--shift), how far below the strongest part of a map another may stay, the image score's features and weights, the
+verdicts' thresholds. Nothing of the development set is read.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import pathlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +41,14 @@ from omni_iml.inference import (
     view_weight,
     whole,
 )
-from omni_iml.metrics import auc, auc_of_counts, f1_by_threshold, histogram_counts, true_positive_rate
+from omni_iml.metrics import auc, auc_of_counts, f1_by_threshold, histogram_counts, pixel_figures, true_positive_rate
 from omni_iml.model import DOMAINS
 from omni_iml.shards import read
 
-VIEW_SIZES = (384, 512)
+# By size, and whether the view is shown mirrored.
+VIEWS = ((384, False), (384, True), (512, False))
 VIEW_WEIGHTS = (0.0, 0.15, 0.3, 0.4, 0.5, 0.6)
+PROMINENCES = (0.0, 0.2, 0.3, 0.4, 0.5)
 # A larger view must earn its cost: a quarter megapixel for every image.
 VIEW_GAIN = 0.005
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
@@ -59,17 +63,20 @@ class Examined:
 
     domain: str
     tiles: np.ndarray  # uint8 [H, W]
-    views: dict[int, tuple[np.ndarray, float]]  # by size: uint8 [H, W] and score; small images have the same in all
+    views: dict[tuple[int, bool], tuple[np.ndarray, float]]  # of VIEWS: uint8 [H, W] and score
     scores: np.ndarray
     mask: np.ndarray | None  # bool [H, W], None where authentic
     seen_as: np.ndarray  # [4], the domain that the graph takes it for, by which the view is weighed
 
-    def found(self, size: int, weights: list[float], shift: float) -> Found:
-        """As `analyse` gives it with the view at `size`, its weights by domain, and the logits moved by `shift`."""
-        view, score = self.views[size]
+    def found(self, shown: tuple[int, bool], weights: list[float], shift: float, least: float = 0.0) -> Found:
+        """As `analyse` gives it with one of VIEWS, its weights by domain, and the logits moved by `shift`.
+
+        `least` is the least prominence of a part of the map.
+        """
+        view, score = self.views[shown]
         moved = (shifted(part, shift) for part in (self.tiles, view))
         weight = view_weight(self.seen_as, {"weights": weights})
-        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight)
+        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight, least)
 
 
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
@@ -106,23 +113,30 @@ def images(folder: pathlib.Path, every: int) -> Iterator[tuple[str, Decoded, np.
 def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | None, pipeline: dict) -> Examined:
     """Runs tiles once and each size of the view."""
     found = analyse(session, image, pipeline | {"view": {"weights": [0.0] * len(DOMAINS)}})
-    scales = {size: view_scale(*image.pixels.shape[:2], pipeline["view"] | {"size": size}) for size in VIEW_SIZES}
-    mirrored = pipeline["view"].get("mirrored", False)
-    seen = {scale: whole(session, image.pixels, scale, mirrored) for scale in set(scales.values())}
-    views = {size: (levels(seen[scale][0]), seen[scale][1]) for size, scale in scales.items()}
+    shown_at: dict[tuple[float, bool], tuple[np.ndarray, float]] = {}  # small images are shown alike by all sizes
+    views = {}
+    for size, mirrored in VIEWS:
+        scale = view_scale(*image.pixels.shape[:2], pipeline["view"] | {"size": size})
+        if (scale, mirrored) not in shown_at:
+            view, score = whole(session, image.pixels, scale, mirrored)
+            shown_at[scale, mirrored] = levels(view), score
+        views[size, mirrored] = shown_at[scale, mirrored]
     return Examined(domain, levels(found.tiles), views, found.scores, mask, found.domain)
 
 
-def by_threshold(examined: list[Examined], size: int, weights: list[float]) -> dict[str, np.ndarray]:
+def by_threshold(examined: list[Examined], shown: tuple[int, bool], weights: list[float]) -> dict[str, np.ndarray]:
     """Means over the forged images of each domain, and of all: F1 at each of 256 thresholds, and the AUC (last)."""
+
+    def row(one: Examined) -> np.ndarray:
+        positive, negative = histogram_counts(levels(one.found(shown, weights, 0.0).blended()), one.mask)
+        return np.append(f1_by_threshold(positive, negative), auc_of_counts(positive, negative))
+
+    forged = [one for one in examined if one.mask is not None]
     rows = defaultdict(list)
-    for one in examined:
-        if one.mask is None:
-            continue
-        positive, negative = histogram_counts(levels(one.found(size, weights, 0.0).blended()), one.mask)
-        row = np.append(f1_by_threshold(positive, negative), auc_of_counts(positive, negative))
-        for name in (one.domain, "all"):
-            rows[name].append(row)
+    with ThreadPoolExecutor() as threads:
+        for one, measured in zip(forged, threads.map(row, forged), strict=True):
+            for name in (one.domain, "all"):
+                rows[name].append(measured)
     return {name: np.mean(of, 0) for name, of in rows.items()}
 
 
@@ -177,38 +191,62 @@ def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[li
     ]
 
 
-def choose_view(examined: list[Examined]) -> tuple[int, list[float], float]:
-    """The view's size, its weights by domain, and the threshold in 0…1 on the blended map: the highest F1 and AUC."""
+def choose_view(examined: list[Examined]) -> tuple[tuple[int, bool], list[float], float]:
+    """One of VIEWS, its weights by domain, and the threshold in 0…1 on the blended map: the highest F1 and AUC."""
     forged = Counter(one.domain for one in examined if one.mask is not None)
-    best: tuple[float, int, list[float], float] = (-1.0, 0, [], 0.0)
-    for size in VIEW_SIZES:
-        tables = [by_threshold(examined, size, [weight] * len(DOMAINS)) for weight in VIEW_WEIGHTS]
+    best: tuple[float, tuple[int, bool], list[float], float] = (-1.0, (0, False), [], 0.0)
+    for shown in VIEWS:
+        name = f"view {shown[0]}{' mirrored' if shown[1] else ''}"
+        tables = [by_threshold(examined, shown, [weight] * len(DOMAINS)) for weight in VIEW_WEIGHTS]
         for weight, means in zip(VIEW_WEIGHTS, tables, strict=True):
             level = int(means["all"][1:256].argmax()) + 1
-            print(f"view {size} at {weight}: F1 {means['all'][level]:.4f}, AUC {means['all'][256]:.4f}")
+            print(f"{name} at {weight}: F1 {means['all'][level]:.4f}, AUC {means['all'][256]:.4f}")
         # [domains, weights, 256 levels]: what each weight is worth to each domain where all have one threshold.
-        worth = np.array([[means[name][:256] + means[name][256] for means in tables] for name in forged])
+        worth = np.array([[means[domain][:256] + means[domain][256] for means in tables] for domain in forged])
         level = int((np.array(list(forged.values()))[:, None] * worth.max(1)).sum(0)[1:].argmax()) + 1
         weighed = dict(zip(forged, (VIEW_WEIGHTS[i] for i in worth[:, :, level].argmax(1)), strict=True))
-        weights = [weighed.get(name, 0.0) for name in DOMAINS]
-        means = by_threshold(examined, size, weights)["all"]
-        print(f"view {size} at {weighed}: F1 {means[level]:.4f} from {level / 255:.3f} on, AUC {means[256]:.4f}")
-        if means[level] + means[256] > best[0] + (VIEW_GAIN if size > best[1] > 0 else 0):
-            best = (means[level] + means[256], size, weights, level / 255)
+        weights = [weighed.get(domain, 0.0) for domain in DOMAINS]
+        means = by_threshold(examined, shown, weights)["all"]
+        print(f"{name} at {weighed}: F1 {means[level]:.4f} from {level / 255:.3f} on, AUC {means[256]:.4f}", flush=True)
+        if means[level] + means[256] > best[0] + (VIEW_GAIN if shown[0] > best[1][0] > 0 else 0):
+            best = (means[level] + means[256], shown, weights, level / 255)
     return best[1:]
+
+
+def choose_prominence(examined: list[Examined], shown: tuple[int, bool], weights: list[float], shift: float) -> float:
+    """The least prominence of a part of the map: the highest mean F1 at 0.5 and AUC of the forged images."""
+    forged = [one for one in examined if one.mask is not None]
+    worth = {}
+    for least in PROMINENCES:
+
+        def row(one: Examined, least: float = least) -> tuple[str, dict[str, float]]:
+            found = one.found(shown, weights, shift, least).blended()
+            return one.domain, pixel_figures(levels(found), one.mask)
+
+        with ThreadPoolExecutor() as threads:
+            rows = list(threads.map(row, forged))
+        means = {key: float(np.mean([row[key] for _, row in rows])) for key in ("f1", "iou", "auc")}
+        by_domain = {name: np.mean([row["f1"] for domain, row in rows if domain == name]) for name, _ in rows}
+        print(
+            f"least prominence {least}: F1 {means['f1']:.4f}, IoU {means['iou']:.4f}, AUC {means['auc']:.4f}; F1 of "
+            + ", ".join(f"{name} {value:.4f}" for name, value in sorted(by_domain.items()))
+        )
+        worth[least] = means["f1"] + means["auc"]
+    return max(worth, key=worth.__getitem__)
 
 
 def choose(
     examined: list[Examined], pipeline: dict, kept: list[str] | None = None
 ) -> tuple[dict, float, np.ndarray, np.ndarray]:
     """The policy, the shift, and score and label of each image for the diagram; `kept` features are not chosen anew."""
-    size, weights, threshold = choose_view(examined)
+    shown, weights, threshold = choose_view(examined)
     shift = -float(logit(threshold))
-    for name, means in sorted(by_threshold(examined, size, weights).items()):
+    for name, means in sorted(by_threshold(examined, shown, weights).items()):
         level = round(threshold * 255)
         print(f"{name}: F1 {means[level]:.4f}, best single threshold {means[:256].max():.4f}, AUC {means[256]:.4f}")
     label = np.array([one.mask is not None for one in examined])
-    found = [one.found(size, weights, shift) for one in examined]
+    least = choose_prominence(examined, shown, weights, shift)
+    found = [one.found(shown, weights, shift, least) for one in examined]
     rows = [features(one, one.blended(), POLICY["thresholds"]["pixel"]) for one in found]
     columns = {name: np.array([row[name] for row in rows]) for name in FEATURES}
     used = kept or choose_features(columns, label)
@@ -225,8 +263,9 @@ def choose(
         f"{true_positive_rate(score, label):.3f} found at 10 % false alarms; "
         f"tampered ≥ {tampered:.3f}, clear ≤ {clear:.3f}"
     )
+    view = pipeline["view"] | {"size": shown[0], "weights": weights, "mirrored": shown[1]}
     policy = {
-        "pipeline": pipeline | {"view": pipeline["view"] | {"size": size, "weights": weights}},
+        "pipeline": pipeline | {"least_prominence": least, "view": view},
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
         "score": {"features": used, "weights": [round(float(w), 6) for w in slopes], "bias": round(bias, 6)},
     }
@@ -262,13 +301,10 @@ def main() -> None:
     parser.add_argument(
         "--features", nargs="+", choices=FEATURES, help="of the image score; chosen anew where not given"
     )
-    parser.add_argument("--mirrored", action="store_true", help="show the view mirrored, and turn its map back")
     parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     pipeline = POLICY["pipeline"] | {"tile": args.tile, "tile_step": args.tile_step, "overlap": args.overlap}
-    if args.mirrored:
-        pipeline["view"] = pipeline["view"] | {"mirrored": True}
     session = Session(args.onnx, args.threads)
     examined, begun = [], time.monotonic()
     turn = itertools.cycle(CONDITIONS)

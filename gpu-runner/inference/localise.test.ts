@@ -157,6 +157,13 @@ describe("the view of the whole image", () => {
     expect(Buffer.compare(map.data, expected.data)).toBe(0);
   });
 
+  it("lowers what reacts far less than the strongest part where the release says so", async () => {
+    const image = picture(100, 100, (x) => (x < 30 ? 250 : x > 60 ? 140 : 10));
+    const at = ({ data }: { data: Uint8Array }) => [data[10], data[90]];
+    expect(at((await run(image, new Mirror())).map)).toEqual([250, 140]);
+    expect(at((await run(image, new Mirror(), { ...pipeline, least_prominence: 0.3 })).map)).toEqual([250, 127]);
+  });
+
   it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {
     for (const [width, height, shown] of [
       [40, 20, [64, 64]],

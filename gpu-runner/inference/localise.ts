@@ -4,6 +4,7 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { DecodedImage } from "../image/decode.ts";
 import { noTable } from "../image/decode.ts";
 import type { GreyMap } from "../image/encode.ts";
+import { subdueEchoes } from "../result/prominence.ts";
 import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
 import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
@@ -70,8 +71,10 @@ export async function localise(
     }
     blender.finishRow(row);
   }
+  const map = { data: blender.map, width: image.width, height: image.height };
+  if (pipeline.least_prominence !== undefined) subdueEchoes(map, pipeline.least_prominence);
   return {
-    map: { data: blender.map, width: image.width, height: image.height },
+    map,
     modality: first.override === useFused ? "fused" : "rgb",
     networkScores,
     viewScore: view?.score ?? null,

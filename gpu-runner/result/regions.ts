@@ -10,9 +10,14 @@ const largestMap = 8_000_000;
 /** Beyond these a list no longer tells anyone where to look. */
 const mostRegions = 50;
 
+/** By how much a map is reduced before regions are sought in it. */
+export function factorOf({ width, height }: GreyMap): number {
+  return Math.max(1, Math.ceil(Math.sqrt((width * height) / largestMap)));
+}
+
 /** @param smallestFraction of the image's area, below which a part is a speck. */
 export function findRegions(map: GreyMap, threshold: number, smallestFraction: number): Region[] {
-  const factor = Math.max(1, Math.ceil(Math.sqrt((map.width * map.height) / largestMap)));
+  const factor = factorOf(map);
   const reduced = reduce(map, factor);
   const area = reduced.width * reduced.height;
   return connectedComponents(reduced, threshold, Math.max(1, smallestFraction * area))
@@ -26,7 +31,7 @@ export function findRegions(map: GreyMap, threshold: number, smallestFraction: n
 }
 
 /** The map with the mean of `factor` × `factor` pixels for each of its own; blocks at the far edges are what is left. */
-function reduce(map: GreyMap, factor: number): GreyMap {
+export function reduce(map: GreyMap, factor: number): GreyMap {
   if (factor === 1) return map;
   const width = Math.ceil(map.width / factor);
   const height = Math.ceil(map.height / factor);

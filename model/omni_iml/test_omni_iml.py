@@ -324,6 +324,20 @@ def test_tiles_and_view_are_mixed_by_their_logits():
     assert blended(0.0) == pytest.approx(tiles[0], abs=0.003)
 
 
+def test_what_reacts_far_less_than_the_strongest_part_is_lowered():
+    levels = np.full((4, 13), 10, np.uint8)
+    levels[:2, :2], levels[:2, 6:8], levels[0, 12], levels[1, 11:], levels[1, 4] = 250, 200, 140, 140, 127
+    levels[3, 5:8] = [200, 250, 200]
+    kept = inference.prominent(levels, 0.3)
+    expected = levels.copy()
+    expected[levels == 140] = 127
+    assert np.array_equal(kept, expected)
+    assert set(np.unique(inference.prominent(levels, 0.9))) == {10, 127, 250}
+    assert np.array_equal(inference.prominent(levels, 0.0), levels)
+    nothing = np.full((3, 3), 127, np.uint8)
+    assert np.array_equal(inference.prominent(nothing, 0.5), nothing)
+
+
 def test_the_view_weighs_as_much_as_the_domain_says():
     weights = {"weights": [0.4, 0.1, 0.5, 0.2]}
     assert inference.view_weight(np.array([0.0, 1.0, 0.0, 0.0]), weights) == pytest.approx(0.1)
