@@ -2,7 +2,7 @@
 
 Download the image from object storage and check its digest, decode on the stored grid, cut tiles at multiples of 8,
 let the gate of a few tiles choose one modality, run the same ONNX file by onnxruntime, blend with raised cosines, mix
-in the view of the whole image, encode map and mask as PNG, upload both. Written with NumPy, Pillow, httpx as somebody
+in the view of the whole image, lower echoes, encode map and mask as PNG, upload both. Written with NumPy, Pillow, httpx as somebody
 who builds such a service would write it: transfers on the event loop, the model in `threads` threads.
 `bench:serving` checks that the maps agree.
 """
@@ -16,6 +16,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
 import onnxruntime as ort
@@ -115,7 +116,8 @@ class Localiser:
             weight = down[i // len(columns)][:, None] * across[i % len(columns)][None]
             total[y : y + side_y, x : x + side_x] += found * weight
         domain = np.mean([one for _, _, one in first.values()], axis=0)
-        return self.with_view(total[:height, :width], rgb, float(domain @ self.pipeline["view"]["weights"]))
+        levels = self.with_view(total[:height, :width], rgb, float(domain @ self.pipeline["view"]["weights"]))
+        return without_echoes(levels, self.pipeline.get("least_prominence", 0.0))
 
     def with_view(self, total: np.ndarray, rgb: np.ndarray, weight: float) -> np.ndarray:
         """The tiles' map with the view of the whole image mixed in, rounded: uint8 [H,W]."""
@@ -153,6 +155,17 @@ def logit(levels: np.ndarray) -> np.ndarray:
     """Of levels 0 to 255; 0 and 255 stand for what rounds to them."""
     bounded = np.clip(levels, 0.25, 254.75)
     return np.log(bounded / (255 - bounded))
+
+
+def without_echoes(levels: np.ndarray, least: float) -> np.ndarray:
+    """Connected parts from one half on whose mean logit is below `least` of the largest such mean, lowered to 127."""
+    reacts = levels >= 128
+    if least <= 0 or not reacts.any():
+        return levels
+    count, parts = cv2.connectedComponents(reacts.astype(np.uint8), connectivity=8)
+    sums = np.bincount(parts[reacts], logit(levels[reacts]), count)
+    means = sums / np.maximum(np.bincount(parts[reacts], minlength=count), 1)
+    return np.where(reacts & (means < least * means.max())[parts], np.uint8(127), levels)
 
 
 def encoded(grey: np.ndarray) -> bytes:
