@@ -2,9 +2,9 @@
 
 Download the image from object storage and check its digest, decode on the stored grid, cut tiles at multiples of 8,
 let the gate of a few tiles choose one modality, run the same ONNX file by onnxruntime, blend with raised cosines, mix
-in the view of the whole image, lower echoes, encode map and mask as PNG, upload both. Written with NumPy, Pillow, httpx as somebody
-who builds such a service would write it: transfers on the event loop, the model in `threads` threads.
-`bench:serving` checks that the maps agree.
+in the view of the whole image, lower echoes, encode map and mask as PNG, upload both. Written with NumPy, OpenCV,
+Pillow, httpx as somebody who builds such a service would write it: transfers on the event loop, the model in `threads`
+threads. `bench:serving` checks that the maps agree.
 """
 
 import asyncio
