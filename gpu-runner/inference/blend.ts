@@ -51,7 +51,7 @@ const logits = Float32Array.from({ length: 255 * steps + 1 }, (_, i) => {
  * Of a level from 0 to 255. Tiles and view are mixed by their logits: where they disagree, the one that is sure outweighs
  * the other.
  */
-const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
+export const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
 
 /** Steps of a logit for which levels are at hand: one is a two-hundred-and-fiftieth of a level at most. */
 const logitSteps = 16384;

@@ -72,7 +72,7 @@ export async function localise(
     blender.finishRow(row);
   }
   const map = { data: blender.map, width: image.width, height: image.height };
-  if (pipeline.least_prominence !== undefined) subdueEchoes(map, pipeline.least_prominence);
+  if (pipeline.least_prominence) subdueEchoes(map, pipeline.least_prominence);
   return {
     map,
     modality: first.override === useFused ? "fused" : "rgb",

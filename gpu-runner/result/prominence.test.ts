@@ -1,14 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { GreyMap } from "../image/encode.ts";
+import { drawing } from "../testing/drawing.ts";
 import { subdueEchoes } from "./prominence.ts";
 
-/** A map drawn with characters: "#" is 250 (a logit of 3.9), "+" 200 (1.3), "-" 140 (0.2), "o" 127, anything else 10. */
-const levels: Readonly<Record<string, number>> = { "#": 250, "+": 200, "-": 140, o: 127 };
-
-function drawn(...rows: string[]): GreyMap {
-  const data = Uint8Array.from(rows.join(""), (character) => levels[character] ?? 10);
-  return { data, width: rows[0]?.length ?? 0, height: rows.length };
-}
+/** "#" is 250 (a logit of 3.9), "+" 200 (1.3), "-" 140 (0.2), "o" 127, anything else 10. */
+const drawn = drawing({ "#": 250, "+": 200, "-": 140, o: 127 }, 10);
 
 function subdued(least: number, ...rows: string[]): GreyMap {
   const map = drawn(...rows);

@@ -1,14 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { GreyMap } from "../image/encode.ts";
+import { drawing } from "../testing/drawing.ts";
 import { connectedComponents } from "./components.ts";
 import { type Point, simplifyRing } from "./contour.ts";
 import { findRegions } from "./regions.ts";
 
-/** A map drawn with characters: "#" is 204 (0.8), "+" is 153 (0.6), anything else 0. */
-function drawn(...rows: string[]): GreyMap {
-  const data = Uint8Array.from(rows.join(""), (character) => ({ "#": 204, "+": 153 })[character] ?? 0);
-  return { data, width: rows[0]?.length ?? 0, height: rows.length };
-}
+/** "#" is 204 (0.8), "+" is 153 (0.6), anything else 0. */
+const drawn = drawing({ "#": 204, "+": 153 }, 0);
 
 /** Area of a closed polygon (Gauss' formula). */
 function areaOf(polygon: readonly (readonly [number, number])[]): number {

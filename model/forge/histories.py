@@ -380,6 +380,11 @@ def _shared(rng: np.random.Generator, book: SaveBook) -> Afterlife:
     return Afterlife(factor, cv2.INTER_AREA, finish, amount, tuple((0, 0, save) for save in saves))
 
 
+def resized(pixels: np.ndarray, width: int, height: int, filter: int) -> np.ndarray:
+    """Pillow's resize: its filters widen when they shrink, OpenCV's do not."""
+    return np.asarray(Image.fromarray(pixels).resize((max(1, width), max(1, height)), filter))
+
+
 SHRINKING = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
 
 
@@ -388,8 +393,8 @@ def passed_on(
 ) -> tuple[bytes, np.ndarray]:
     """What a site makes of a picture: shrunk as a whole to `side`×`side`, saved at its own quality, or a screenshot.
 
-    The file, and the mask bool [side,side]. Pillow's filters: they widen when they shrink, OpenCV's do not.
+    The file, and the mask bool [side,side].
     """
-    small = Image.fromarray(pixels).resize((side, side), SHRINKING[rng.integers(len(SHRINKING))])
+    small = resized(pixels, side, side, SHRINKING[rng.integers(len(SHRINKING))])
     save = Save("PNG") if rng.random() < 0.2 else book.jpeg(rng, 66, 96)
-    return encode(np.asarray(small), save), resize_mask(mask, side, side)
+    return encode(small, save), resize_mask(mask, side, side)

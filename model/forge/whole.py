@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from .forgery import Forgery, Unforgeable, Workbench, visible_change
-from .histories import SaveBook, camera_noise, resize_mask
+from .histories import SaveBook, camera_noise, resize_mask, resized
 from .pool import Photo, Pool, Window, cut_window
 from .regions import bounds, largest_component
 from .sample import DOMAINS, FORGERS
@@ -44,12 +44,7 @@ ATTEMPTS = 30
 FILTERS = (Image.LANCZOS, Image.BICUBIC, Image.HAMMING, Image.BOX)
 
 
-# --- geometry and files ---------------------------------------------------------------------------------------------
-
-
-def resized(pixels: np.ndarray, width: int, height: int, filter: int) -> np.ndarray:
-    """Pillow's resize: its filters widen when they shrink, OpenCV's do not."""
-    return np.asarray(Image.fromarray(pixels).resize((max(1, width), max(1, height)), filter))
+# --- files -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

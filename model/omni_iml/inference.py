@@ -121,8 +121,7 @@ class Found:
             mixed = self.tiles
         else:
             # In the maps' own precision: it is far finer than a level, and double takes four times as long.
-            tiles, view = (np.clip(part, LEAST, 1 - LEAST) for part in (self.tiles, self.view))
-            tiles, view = (np.log(part / (1 - part)) for part in (tiles, view))
+            tiles, view = (logit(part, LEAST, np.float32) for part in (self.tiles, self.view))
             mixed = 1 / (1 + np.exp(tiles * -(1 - self.weight) - view * self.weight))
         return prominent(np.round(mixed * 255).astype(np.uint8), self.least_prominence) / 255
 
@@ -141,9 +140,9 @@ def prominent(levels: np.ndarray, least: float) -> np.ndarray:
     return np.where(reacts & (means < least * means.max())[parts], np.uint8(127), levels)
 
 
-def logit(probability: np.ndarray | float, least: float = 1e-6) -> np.ndarray:
+def logit(probability: np.ndarray | float, least: float = 1e-6, dtype: type = np.float64) -> np.ndarray:
     """Inverse of the logistic function, bounded to that of `least` and its complement."""
-    p = np.clip(np.asarray(probability, np.float64), least, 1 - least)
+    p = np.clip(np.asarray(probability, dtype), least, 1 - least)
     return np.log(p / (1 - p))
 
 
