@@ -102,8 +102,8 @@ def test_weights_beyond_fp16_are_refused():
 
 
 def test_the_first_shards_of_256_px_are_kept_for_the_ablation(tmp_path):
-    # Groups take turns in the sizes of the first half: 256, 256, 320.
-    ready = [tmp_path / f"shard-{1000 + group}-{i:05d}.npz" for group in range(4) for i in range(2)]
+    # Groups take turns in the sizes of the first half: 256, 256, 384, 384.
+    ready = [tmp_path / f"shard-{1000 + group}-{i:05d}.npz" for group in range(5) for i in range(2)]
     for path in ready:
         path.write_bytes(b"x")
     fixed = tmp_path / "fixed"
@@ -113,7 +113,7 @@ def test_the_first_shards_of_256_px_are_kept_for_the_ablation(tmp_path):
         path.unlink()
     keep([], fixed, 5)
     kept = sorted(path.name for path in fixed.iterdir())
-    assert kept == [f"shard-{1000 + group}-{i:05d}.npz" for group, i in ((0, 0), (0, 1), (1, 0), (1, 1), (3, 0))]
+    assert kept == [f"shard-{1000 + group}-{i:05d}.npz" for group, i in ((0, 0), (0, 1), (1, 0), (1, 1), (4, 0))]
 
 
 def test_following_brings_out_what_there_is_and_hands_on_a_failure(tmp_path, capsys):

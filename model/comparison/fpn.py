@@ -17,6 +17,8 @@ from omni_iml.model import DOMAINS, Output
 class PlainFPN(nn.Module):
     """Takes and gives what OmniIML does, so that training, serving and measuring are the same code."""
 
+    mask_stride = 4
+
     def __init__(self, width: int = 128):
         super().__init__()
         self.network = EfficientNetLite2()

@@ -44,20 +44,21 @@ class DynamicFilter(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Pyramid of strides 4, 8, 16, 32 to mask logits at stride 4.
+    """Pyramid of strides 4, 8, 16, 32 to mask logits at stride 4 or, four values a place, at stride 2.
 
     Its 3×3 convolutions are dense: beside the encoder's depthwise ones they cost little time, and a separable decoder
     of the same width found less than a plain dense one.
     """
 
-    def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool):
+    def __init__(self, widths: tuple[int, ...], width: int, dynamic: bool, stride: int):
         super().__init__()
         self.lateral = nn.ModuleList(ConvNorm(cin, width, 1, act=False) for cin in widths)
         self.smooth = nn.ModuleList(ConvNorm(width, width, 3) for _ in widths)
         self.gather = ConvNorm(width * (len(widths) - 1), width, 1)
         self.filters = nn.ModuleList(DynamicFilter(width, dilation, dynamic) for dilation in (1, 3, 6))
         self.refine = ConvNorm(width, width, 3)
-        self.predict = nn.Conv2d(width, 1, 1)
+        self.finer = 4 // stride
+        self.predict = nn.Conv2d(width, self.finer**2, 1)
 
     def pyramid(
         self, quarter: Tensor, eighth: Tensor, sixteenth: Tensor, last: Tensor, repeated: Tensor | None
@@ -75,10 +76,11 @@ class Decoder(nn.Module):
         return [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
 
     def forward(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """F1…F4; mask logits [N, 1, H/4, W/4] and decoder features [N, width, H/8, W/8]."""
+        """F1…F4; mask logits [N, 1, H/stride, W/stride] and decoder features [N, width, H/8, W/8]."""
         quarter, eighth, *deeper = pyramid
         x = self.gather(torch.cat([eighth, *(resize(level, eighth) for level in deeper)], 1))
         overall = quarter.mean((2, 3))
         for layer in self.filters:
             x = layer(x, overall)
-        return self.predict(self.refine(quarter + resize(x, quarter))), x
+        logits = self.predict(self.refine(quarter + resize(x, quarter)))
+        return functional.pixel_shuffle(logits, self.finer), x

@@ -51,8 +51,9 @@ def head_losses(rgb: Tensor, fused: Tensor, gate: Tensor) -> dict[str, Tensor]:
 
 def final_losses(out: Output, mask: Tensor, domain: Tensor) -> dict[str, Tensor]:
     """Losses of decoder and image heads: masks bool [N, H, W], domain [N]."""
+    stride = mask.shape[-1] // out.mask.shape[-1]
     return {
-        "mask": mask_loss(out.mask.float(), functional.avg_pool2d(mask[:, None].float(), 4)).mean(),
+        "mask": mask_loss(out.mask.float(), functional.avg_pool2d(mask[:, None].float(), stride)).mean(),
         "score": functional.binary_cross_entropy_with_logits(out.score.float(), mask.flatten(1).any(1).float()),
         "domain": functional.cross_entropy(out.domain.float(), domain),
     }

@@ -26,6 +26,7 @@ class Config:
     correlation: bool = True
     frequency_width: int = 64
     decoder_width: int = 64
+    mask_stride: Literal[4, 2] = 4
 
     def as_dict(self) -> dict:
         """For checkpoints and manifests."""
@@ -36,7 +37,7 @@ class Config:
 class Output:
     """Raw outputs of one forward pass; logits, at the strides named."""
 
-    mask: Tensor  # [N, 1, H/4, W/4]
+    mask: Tensor  # [N, 1, H/stride, W/stride], the stride being the configuration's
     coarse_rgb: Tensor  # [N, 1, H/8, W/8]
     coarse_fused: Tensor  # [N, 1, H/8, W/8]
     gate: Tensor  # [N], positive: F_fused
@@ -51,6 +52,7 @@ class OmniIML(nn.Module):
     def __init__(self, config: Config | None = None):
         super().__init__()
         self.config = config or Config()
+        self.mask_stride = self.config.mask_stride
         self.network = EfficientNetLite2()
         self.vision = VisionHead(self.network, self.config.high_pass)
         self.frequency = FrequencyHead(self.config.frequency_width)
@@ -58,7 +60,7 @@ class OmniIML(nn.Module):
         self.coarse_rgb = CoarseMask(WIDTHS[1])
         self.coarse_fused = CoarseMask(WIDTHS[1])
         self.gate = ModalGate(WIDTHS[1])
-        self.decoder = Decoder(WIDTHS, self.config.decoder_width, self.config.dynamic)
+        self.decoder = Decoder(WIDTHS, self.config.decoder_width, self.config.dynamic, self.mask_stride)
         self.correlation = SelfCorrelation(self.config.decoder_width) if self.config.correlation else None
         self.score = nn.Sequential(nn.Linear(2 * self.config.decoder_width + 3, 64), nn.ReLU(), nn.Linear(64, 1))
         self.domain = nn.Linear(WIDTHS[3], len(DOMAINS))
@@ -107,8 +109,8 @@ class OmniIML(nn.Module):
         pyramid = self.decoder.pyramid(quarter, passed, sixteenth, last, repeated)
         correction, features = self.decoder(pyramid)
         # The decoder corrects the coarse mask of the modality that passed: it need not find again what is found.
-        mask = correction + resize(coarse, quarter)
-        pooled = functional.avg_pool2d(mask, 4)  # 16 px: one bright pixel is no manipulation
+        mask = correction + resize(coarse, correction)
+        pooled = functional.avg_pool2d(mask, 16 // self.mask_stride)  # 16 px: one bright pixel is no manipulation
         summary = torch.cat(
             [features.mean((2, 3)), features.amax((2, 3)), pooled.amax((2, 3)), mask.mean((2, 3)), mask.amax((2, 3))], 1
         )

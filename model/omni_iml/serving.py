@@ -20,9 +20,9 @@ OUTPUTS = {
 }
 
 
-def delivered_map(logits: Tensor, shift: float = 0.0) -> Tensor:
-    """Mask logits [N, 1, H/4, W/4], moved by `shift`, as the map that is delivered: uint8 [N, H, W]."""
-    mask = functional.interpolate(logits, scale_factor=4.0, mode="bilinear", align_corners=False)
+def delivered_map(logits: Tensor, stride: int, shift: float = 0.0) -> Tensor:
+    """Mask logits [N, 1, H/stride, W/stride], moved by `shift`, as the map that is delivered: uint8 [N, H, W]."""
+    mask = functional.interpolate(logits, scale_factor=float(stride), mode="bilinear", align_corners=False)
     return torch.round((mask[:, 0] + shift).sigmoid() * 255).to(torch.uint8)
 
 
@@ -44,7 +44,8 @@ class Serving(nn.Module):
         out = self.model(
             pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float(), modality_override.to(torch.int32)
         )
-        return delivered_map(out.mask, self.shift), out.score.sigmoid(), out.gate.sigmoid(), out.domain.softmax(1)
+        mask = delivered_map(out.mask, self.model.mask_stride, self.shift)
+        return mask, out.score.sigmoid(), out.gate.sigmoid(), out.domain.softmax(1)
 
 
 def example(side: int = 256, batch: int = 2) -> tuple[Tensor, Tensor, Tensor, Tensor]:

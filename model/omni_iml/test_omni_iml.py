@@ -171,6 +171,21 @@ def test_paper_configuration_can_be_built():
     assert out.mask.shape == (2, 1, 16, 24)
 
 
+def test_four_equal_values_a_place_are_the_coarser_mask(model):
+    coarser = OmniIML().eval()
+    finer = OmniIML(Config(mask_stride=2)).eval()
+    state = model.state_dict()
+    predict = {name: value for name, value in state.items() if name.startswith("decoder.predict")}
+    coarser.load_state_dict(state | {name: value[:1] for name, value in predict.items()})
+    finer.load_state_dict(state | {name: torch.cat([value[:1]] * 4) for name, value in predict.items()})
+    pixels, qtable, jpeg, choice = example(64)
+    with torch.no_grad():
+        seen = [one(pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float()).mask for one in (coarser, finer)]
+        assert torch.allclose(functional.avg_pool2d(seen[1], 2), seen[0], atol=1e-4)
+        served = [Serving(one)(pixels, qtable, jpeg, choice)[0] for one in (coarser, finer)]
+    assert served[0].shape == served[1].shape == pixels.shape[:3]
+
+
 def test_mask_loss_is_small_for_the_truth_and_large_for_its_opposite():
     mask = torch.zeros(2, 1, 16, 16)
     mask[0, :, 4:9, 4:9] = 1

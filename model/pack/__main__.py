@@ -17,7 +17,8 @@ from .device import TRAIN, drive, follow, work
 from .parcels import MIB, join, receive, write_parcels
 from .rehearsal import check_travel, rehearse
 
-HOME = pathlib.Path("/tmp/omni-iml")
+# In memory: shards are written and read faster than the device machine's disk can.
+HOME = pathlib.Path("/dev/shm/omni-iml")
 
 
 def driver_options(parser: argparse.ArgumentParser) -> None:

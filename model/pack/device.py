@@ -22,9 +22,10 @@ from forge.forgery import GROUP
 from .parcels import averaged_only, saved, split
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-# Crop sides and the samples of a shard: small crops in the first half of the time, larger ones in the second.
-FIRST_HALF = ((256, 64), (256, 64), (320, 40))
-SECOND_HALF = ((512, 16), (512, 16), (512, 16), (256, 64))
+# Crop sides, the samples of a shard, and the side to which these are shrunk as they are passed on (None: they are not).
+# Small crops in the first half of the time, larger ones in the second.
+FIRST_HALF = ((256, 64, None), (256, 64, None), (384, 28, None), (384, 28, 256))
+SECOND_HALF = ((512, 16, None), (512, 16, None), (512, 16, None), (256, 64, None), (512, 16, 384))
 # However late the shards were, the trainer starts, trains a little and writes its checkpoint.
 LEAST_HOURS = 5 / 3600
 TRAIN = (
@@ -50,10 +51,13 @@ class Forgers:
         self.env = environment(options.home) | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.log = open(options.home / "forge.log", "a")
 
-    def command(self, out: pathlib.Path, seed: int, shards: int, split_: str, size: int, count: int) -> list[str]:
+    def command(
+        self, out: pathlib.Path, seed: int, shards: int, split_: str, size: int, count: int, side: int | None = None
+    ) -> list[str]:
         """One call of forge.write."""
         given = {"--pool": self.options.home / "pool", "--out": out, "--shards": shards, "--seed": seed}
         given |= {"--size": size, "--shard-size": count, "--split": split_, "--keep-ahead": self.options.keep_ahead}
+        given |= {"--passed-on": side} if side else {}
         return [sys.executable, "-m", "forge.write", *(str(part) for pair in given.items() for part in pair)]
 
     def start(self, command: list[str]) -> subprocess.Popen:
@@ -78,10 +82,10 @@ class Forgers:
                     continue
                 self.failures += process.returncode != 0
             sizes = FIRST_HALF if share < 0.5 else SECOND_HALF
-            size, count = sizes[self.groups % len(sizes)]
+            size, count, side = sizes[self.groups % len(sizes)]
             count = max(2, round(count * self.options.shard_scale))
             self.running[worker] = self.start(
-                self.command(self.options.home / "shards", 1000 + self.groups, GROUP, "train", size, count)
+                self.command(self.options.home / "shards", 1000 + self.groups, GROUP, "train", size, count, side)
             )
             self.groups += 1
 
@@ -152,7 +156,7 @@ def keep(ready: list[pathlib.Path], folder: pathlib.Path, limit: int) -> None:
     have = {path.name for path in folder.glob("shard-*.npz")}
     for path in ready:
         # Groups are numbered in the order of their start, and their sizes take turns.
-        side, _ = FIRST_HALF[(int(path.stem.split("-")[1]) - 1000) % len(FIRST_HALF)]
+        side, _, _ = FIRST_HALF[(int(path.stem.split("-")[1]) - 1000) % len(FIRST_HALF)]
         if len(have) >= limit:
             return
         if path.name not in have and side == 256:
