@@ -220,8 +220,7 @@ class Training:
                         sample.qtable.to(self.device),
                         sample.jpeg.to(self.device),
                     )
-                stride = sample.mask.shape[-1] // out.mask.shape[-1]
-                probability = delivered_map(out.mask.float(), stride).cpu().numpy()
+                probability = delivered_map(out.mask.float(), model.mask_stride).cpu().numpy()
                 for i, kind in enumerate(sample.kind):
                     truth = sample.mask[i].numpy()
                     row = {"score": float(out.score[i]), "label": bool(truth.any()), "fused": float(out.gate[i] > 0)}
