@@ -5,9 +5,9 @@ python -m calibrate --onnx DRAFT/omni-iml.onnx --val SET [SET …] --out policy.
 The graph must be exported without --shift. Each SET is a folder of whole images (index.csv, images, masks) or of
 validation shards (`forge.write --split val`); both kinds count by the image. Images arrive re-saved and shrunk, so each
 is examined under one of the conditions of the evaluation, in turn. One pass over the images, then: the view's size, its
-weights by domain and the threshold by mean F1 and AUC, the shift of the logits that makes that threshold 0.5 (export
---shift), how far below the strongest part of a map another may stay, the image score's features and weights, the
-verdicts' thresholds. Nothing of the development set is read.
+weights by domain by mean F1 and AUC, the threshold and by how much it rises in maps that are sure, the shift of the
+logits that makes the threshold 0.5 (export --shift), how far below the strongest part of a map another may stay, the
+image score's features and weights, the verdicts' thresholds. Nothing of the development set is read.
 """
 
 import argparse
@@ -37,6 +37,8 @@ from omni_iml.inference import (
     decode,
     features,
     logit,
+    reacting,
+    shifted,
     view_scale,
     view_weight,
     whole,
@@ -48,6 +50,11 @@ from omni_iml.shards import read
 # By size, and whether the view is shown mirrored.
 VIEWS = ((384, False), (384, True), (512, False))
 VIEW_WEIGHTS = (0.0, 0.15, 0.3, 0.4, 0.5, 0.6)
+FLOORS = (0.0, 0.3, 0.4, 0.5, 0.6)
+# Logits beside the best threshold without a floor.
+LOWER_BY = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
+# Of mean F1: a lower threshold flags more of authentic images too, and must earn it.
+FLAGGED_GAIN = 0.005
 PROMINENCES = (0.0, 0.2, 0.3, 0.4, 0.5)
 # A larger view must earn its cost: a quarter megapixel for every image.
 VIEW_GAIN = 0.005
@@ -68,18 +75,20 @@ class Examined:
     mask: np.ndarray | None  # bool [H, W], None where authentic
     seen_as: np.ndarray  # [4], the domain that the graph takes it for, by which the view is weighed
 
-    def found(self, shown: tuple[int, bool], weights: list[float], shift: float, least: float = 0.0) -> Found:
+    def found(
+        self, shown: tuple[int, bool], weights: list[float], shift: float, floor: float = 0.0, least: float = 0.0
+    ) -> Found:
         """As `analyse` gives it with one of VIEWS, its weights by domain, and the logits moved by `shift`.
 
-        `least` is the least prominence of a part of the map.
+        `floor` is the relative one, `least` the least prominence of a part of the map.
         """
         view, score = self.views[shown]
-        moved = (shifted(part, shift) for part in (self.tiles, view))
+        moved = (moved_by(part, shift) for part in (self.tiles, view))
         weight = view_weight(self.seen_as, {"weights": weights})
-        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight, least)
+        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight, floor, least)
 
 
-def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
+def moved_by(levels: np.ndarray, shift: float) -> np.ndarray:
     """A map of 256 levels with its logits moved, as float32 in 0…1."""
     table = 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
     return table.astype(np.float32)[levels]
@@ -213,14 +222,50 @@ def choose_view(examined: list[Examined]) -> tuple[tuple[int, bool], list[float]
     return best[1:]
 
 
-def choose_prominence(examined: list[Examined], shown: tuple[int, bool], weights: list[float], shift: float) -> float:
+def choose_floor(
+    examined: list[Examined], shown: tuple[int, bool], weights: list[float], threshold: float
+) -> tuple[float, float]:
+    """The shift of the logits and the relative floor: the highest mean F1 of the forged images.
+
+    Of thresholds that come close to it, the highest: it flags least of the authentic images.
+    """
+    shifts = [step - float(logit(threshold)) for step in LOWER_BY]
+    bounds = logit(np.arange(256) / 255, LEAST)
+
+    def rows(one: Examined) -> np.ndarray:
+        """[shifts, floors]: F1 of a forged image, the share flagged of an authentic one."""
+        blended = levels(one.found(shown, weights, 0.0).blended())
+        truth = np.zeros_like(blended, bool) if one.mask is None else one.mask
+        positive, negative = (counts[::-1].cumsum()[::-1] for counts in histogram_counts(blended, truth))
+        figures = np.zeros((len(shifts), len(FLOORS)))
+        for i, shift in enumerate(shifts):
+            strongest = reacting(shifted(blended, shift))[1].max()
+            for j, floor in enumerate(FLOORS):
+                level = np.searchsorted(bounds, floor * strongest - shift)
+                hits, alarms = (counts[level] if level < 256 else 0 for counts in (positive, negative))
+                figures[i, j] = alarms / truth.size if one.mask is None else 2 * hits / (hits + alarms + truth.sum())
+        return figures
+
+    with ThreadPoolExecutor() as threads:
+        measured = np.array(list(threads.map(rows, examined)))
+    forged = np.array([one.mask is not None for one in examined])
+    f1, flagged = measured[forged].mean(0), measured[~forged].mean(0)
+    for (i, shift), (j, floor) in itertools.product(enumerate(shifts), enumerate(FLOORS)):
+        print(f"shift {shift:.3f}, floor {floor}: F1 {f1[i, j]:.4f}, of authentic images flagged {flagged[i, j]:.4f}")
+    i = int(np.argmax(f1.max(1) >= f1.max() - FLAGGED_GAIN))
+    return shifts[i], FLOORS[int(f1[i].argmax())]
+
+
+def choose_prominence(
+    examined: list[Examined], shown: tuple[int, bool], weights: list[float], shift: float, floor: float
+) -> float:
     """The least prominence of a part of the map: the highest mean F1 at 0.5 and AUC of the forged images."""
     forged = [one for one in examined if one.mask is not None]
     worth = {}
     for least in PROMINENCES:
 
         def row(one: Examined, least: float = least) -> tuple[str, dict[str, float]]:
-            found = one.found(shown, weights, shift, least).blended()
+            found = one.found(shown, weights, shift, floor, least).blended()
             return one.domain, pixel_figures(levels(found), one.mask)
 
         with ThreadPoolExecutor() as threads:
@@ -240,13 +285,13 @@ def choose(
 ) -> tuple[dict, float, np.ndarray, np.ndarray]:
     """The policy, the shift, and score and label of each image for the diagram; `kept` features are not chosen anew."""
     shown, weights, threshold = choose_view(examined)
-    shift = -float(logit(threshold))
     for name, means in sorted(by_threshold(examined, shown, weights).items()):
         level = round(threshold * 255)
         print(f"{name}: F1 {means[level]:.4f}, best single threshold {means[:256].max():.4f}, AUC {means[256]:.4f}")
     label = np.array([one.mask is not None for one in examined])
-    least = choose_prominence(examined, shown, weights, shift)
-    found = [one.found(shown, weights, shift, least) for one in examined]
+    shift, floor = choose_floor(examined, shown, weights, threshold)
+    least = choose_prominence(examined, shown, weights, shift, floor)
+    found = [one.found(shown, weights, shift, floor, least) for one in examined]
     rows = [features(one, one.blended(), POLICY["thresholds"]["pixel"]) for one in found]
     columns = {name: np.array([row[name] for row in rows]) for name in FEATURES}
     used = kept or choose_features(columns, label)
@@ -265,7 +310,7 @@ def choose(
     )
     view = pipeline["view"] | {"size": shown[0], "weights": weights, "mirrored": shown[1]}
     policy = {
-        "pipeline": pipeline | {"least_prominence": least, "view": view},
+        "pipeline": pipeline | {"relative_floor": floor, "least_prominence": least, "view": view},
         "thresholds": POLICY["thresholds"] | {"tampered": round(tampered, 4), "clear": round(clear, 4)},
         "score": {"features": used, "weights": [round(float(w), 6) for w in slopes], "bias": round(bias, 6)},
     }

@@ -60,7 +60,12 @@ export const releaseManifest = z.object({
     /** How many tiles decide the modality of the whole image by their mean gate, and the view's weight by their domain. */
     gate_tiles: z.int().min(1),
     /**
-     * Connected parts of the finished map from one half on whose mean logit is below this share of the largest such mean
+     * All logits of the blended map are lowered by this share of the largest mean logit of a connected part from one half
+     * on. Releases before 0.10 have none: nothing is lowered.
+     */
+    relative_floor: z.number().min(0).max(1).optional(),
+    /**
+     * Connected parts of the map after that, from one half on, whose mean logit is below this share of the largest such mean
      * are lowered to just under one half. Releases before 0.9 have none: nothing is lowered.
      */
     least_prominence: z.number().min(0).max(1).optional(),

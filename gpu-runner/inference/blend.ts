@@ -61,8 +61,8 @@ const levels = Uint8Array.from({ length: 2 * middle + 1 }, (_, i) =>
   Math.round(255 / (1 + Math.exp((middle - i) / logitSteps))),
 );
 
-/** The rounded level of a logit between those of the extreme levels. */
-const levelOf = (logit: number) => levels[Math.round(logit * logitSteps) + middle] ?? 0;
+/** The rounded level of a logit; none is above that of 255. */
+export const levelOf = (logit: number) => levels[Math.round(logit * logitSteps) + middle] ?? 0;
 
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {

@@ -162,6 +162,9 @@ describe("the view of the whole image", () => {
     const at = ({ data }: { data: Uint8Array }) => [data[10], data[90]];
     expect(at((await run(image, new Mirror())).map)).toEqual([250, 140]);
     expect(at((await run(image, new Mirror(), { ...pipeline, least_prominence: 0.3 })).map)).toEqual([250, 127]);
+    // Lowered by half the logit of 250 first: what is left of the faint part is no part any more.
+    const both = { ...pipeline, relative_floor: 0.5, least_prominence: 0.3 };
+    expect(at((await run(image, new Mirror(), both)).map)).toEqual([223, 37]);
   });
 
   it("shows small images enlarged, by a factor and up to a size, and others shrunk", async () => {

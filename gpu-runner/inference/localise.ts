@@ -4,7 +4,7 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { DecodedImage } from "../image/decode.ts";
 import { noTable } from "../image/decode.ts";
 import type { GreyMap } from "../image/encode.ts";
-import { subdueEchoes } from "../result/prominence.ts";
+import { raiseFloor, subdueEchoes } from "../result/prominence.ts";
 import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
 import { gateDecides, type ModalityOverride, useFused, useRgb } from "./session.ts";
@@ -72,6 +72,7 @@ export async function localise(
     blender.finishRow(row);
   }
   const map = { data: blender.map, width: image.width, height: image.height };
+  if (pipeline.relative_floor) raiseFloor(map, pipeline.relative_floor);
   if (pipeline.least_prominence) subdueEchoes(map, pipeline.least_prominence);
   return {
     map,

@@ -110,6 +110,7 @@ class Found:
     gate: float
     domain: np.ndarray  # [4]
     weight: float = 0.0  # the view's
+    relative_floor: float = 0.0
     least_prominence: float = 0.0
 
     def blended(self) -> np.ndarray:
@@ -123,7 +124,31 @@ class Found:
             # In the maps' own precision: it is far finer than a level, and double takes four times as long.
             tiles, view = (logit(part, LEAST, np.float32) for part in (self.tiles, self.view))
             mixed = 1 / (1 + np.exp(tiles * -(1 - self.weight) - view * self.weight))
-        return prominent(np.round(mixed * 255).astype(np.uint8), self.least_prominence) / 255
+        floored = above_floor(np.round(mixed * 255).astype(np.uint8), self.relative_floor)
+        return prominent(floored, self.least_prominence) / 255
+
+
+def reacting(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Connected parts of a map uint8 [H, W] from one half on: labels [H, W], 0 elsewhere, and their mean logits."""
+    reacts = levels >= 128
+    count, parts = cv2.connectedComponents(reacts.astype(np.uint8), connectivity=8)
+    sums = np.bincount(parts[reacts], logit(levels[reacts] / 255, LEAST), count)
+    return parts, sums / np.maximum(np.bincount(parts[reacts], minlength=count), 1)
+
+
+def above_floor(levels: np.ndarray, share: float) -> np.ndarray:
+    """A map uint8 [H, W] judged by its own strength: around what is sure, less is believed than in a faint map.
+
+    All logits are lowered by a share of the largest mean logit of a connected part; a map without any stays as it is.
+    """
+    strongest = reacting(levels)[1].max() if share > 0 else 0.0
+    return shifted(levels, -share * strongest) if strongest > 0 else levels
+
+
+def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
+    """A map uint8 [H, W] with its logits moved."""
+    moved = 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
+    return np.round(255 * moved).astype(np.uint8)[levels]
 
 
 def prominent(levels: np.ndarray, least: float) -> np.ndarray:
@@ -133,11 +158,8 @@ def prominent(levels: np.ndarray, least: float) -> np.ndarray:
     """
     if least <= 0:
         return levels
-    reacts = levels >= 128
-    count, parts = cv2.connectedComponents(reacts.astype(np.uint8), connectivity=8)
-    sums = np.bincount(parts[reacts], logit(levels[reacts] / 255, LEAST), count)
-    means = sums / np.maximum(np.bincount(parts[reacts], minlength=count), 1)
-    return np.where(reacts & (means < least * means.max())[parts], np.uint8(127), levels)
+    parts, means = reacting(levels)
+    return np.where((means < least * means.max())[parts] & (parts > 0), np.uint8(127), levels)
 
 
 def logit(probability: np.ndarray | float, least: float = 1e-6, dtype: type = np.float64) -> np.ndarray:
@@ -190,8 +212,8 @@ def analyse(session: Session, image: Decoded, pipeline: dict) -> Found:
     if any(pipeline["view"]["weights"]):
         scale = view_scale(h, w, pipeline["view"])
         view, view_score = whole(session, image.pixels, scale, pipeline["view"].get("mirrored", False))
-    least = pipeline.get("least_prominence", 0.0)
-    return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0), weight, least)
+    floor, least = pipeline.get("relative_floor", 0.0), pipeline.get("least_prominence", 0.0)
+    return Found(tiles, view, np.array(scores), view_score, gate, np.mean(domains, 0), weight, floor, least)
 
 
 def view_weight(domain: np.ndarray, view: dict) -> float:

@@ -339,6 +339,19 @@ def test_tiles_and_view_are_mixed_by_their_logits():
     assert blended(0.0) == pytest.approx(tiles[0], abs=0.003)
 
 
+def test_a_map_is_lowered_by_a_share_of_its_strongest_parts_logit():
+    levels = np.full((4, 13), 10, np.uint8)
+    levels[:2, :2], levels[:3, 6:11], levels[3, 12] = 250, 200, 127
+    lowered = inference.above_floor(levels, 0.5)
+    # The logit of 250 of 255 is 3.91: 250 is left with half of it, 200 with less than nothing.
+    expected = inference.shifted(levels, -0.5 * np.log(250 / 5))
+    assert np.array_equal(lowered, expected)
+    assert lowered[0, 0] == round(255 / (1 + (5 / 250) ** 0.5)) and lowered[0, 6] < 128
+    assert np.array_equal(inference.above_floor(levels, 0.0), levels)
+    nothing = np.full((3, 3), 127, np.uint8)
+    assert np.array_equal(inference.above_floor(nothing, 0.5), nothing)
+
+
 def test_what_reacts_far_less_than_the_strongest_part_is_lowered():
     levels = np.full((4, 13), 10, np.uint8)
     levels[:2, :2], levels[:2, 6:8], levels[0, 12], levels[1, 11:], levels[1, 4] = 250, 200, 140, 140, 127

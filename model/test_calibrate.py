@@ -1,0 +1,46 @@
+"""Tests of what the inference policy is chosen by."""
+
+import numpy as np
+import pytest
+
+import calibrate
+from omni_iml.inference import LEAST, logit
+from omni_iml.model import DOMAINS
+
+SHOWN = (384, False)
+
+
+def examined(tiles: np.ndarray, mask: np.ndarray | None) -> calibrate.Examined:
+    """A picture whose view shows what its tiles show."""
+    return calibrate.Examined("natural", tiles, {SHOWN: (tiles, 0.0)}, np.zeros(1), mask, np.eye(len(DOMAINS))[0])
+
+
+def pictures() -> list[calibrate.Examined]:
+    """One that is sure and reacts around the forged part too, one that is faint, and an authentic one, fainter."""
+    forged = np.zeros((8, 8), bool)
+    forged[2:5, 2:5] = True
+    sure = np.full((8, 8), 10, np.uint8)
+    sure[1:6, 1:6], sure[forged] = 170, 250
+    faint = np.where(forged, np.uint8(120), np.uint8(5))
+    authentic = np.full((8, 8), 5, np.uint8)
+    authentic[:, 0] = 60
+    return [examined(sure, forged), examined(faint, forged), examined(authentic, None)]
+
+
+def test_a_floor_is_chosen_where_a_faint_map_needs_another_threshold_than_a_sure_one(capsys):
+    shift, floor = calibrate.choose_floor(pictures(), SHOWN, [0.0] * len(DOMAINS), 0.5)
+    # A lower threshold for all finds the faint one; the floor keeps what lies around the sure one out.
+    assert shift == pytest.approx(0.25) and floor > 0
+    assert f"shift 0.250, floor {floor}: F1 1.0000, of authentic images flagged 0.0000" in capsys.readouterr().out
+
+
+def test_no_floor_is_chosen_and_no_threshold_lowered_where_nothing_is_gained():
+    shift, floor = calibrate.choose_floor(pictures()[::2], SHOWN, [0.0] * len(DOMAINS), 200 / 255)
+    assert floor == 0
+    assert shift == pytest.approx(-logit(200 / 255, LEAST), abs=1e-6)
+
+
+def test_its_figures_are_those_of_the_delivered_map():
+    one = pictures()[0]
+    delivered = one.found(SHOWN, [0.0] * len(DOMAINS), 0.25, 0.6).blended()
+    assert np.array_equal(delivered >= 0.5, one.mask)
