@@ -51,6 +51,13 @@ def folded_pairs(model: OmniIML) -> list[Pair]:
     return [pair for pair in pairs if id(pair[1]) not in mixed]
 
 
+def mask_stride(path: str) -> int:
+    """A graph's mask stride in pixels: how many values its last convolution gives for each place of 4 px."""
+    graph = onnx.load(path).graph
+    values = next(one.dims[0] for one in graph.initializer if one.name == "model.decoder.predict.bias")
+    return {1: 4, 4: 2}[values]
+
+
 def load_graph(model: OmniIML, path: str) -> list[Pair]:
     """Puts a graph's weights into the network; folded norms get the scale 1 and the folded offset, and are returned.
 
@@ -142,7 +149,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=BATCHES)
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
-    model = OmniIML(Config(**json.loads(args.config))).eval()
+    model = OmniIML(Config(**({"mask_stride": mask_stride(args.onnx)} | json.loads(args.config)))).eval()
     pairs = load_graph(model, args.onnx)
     unfold(model, pairs, forged(args.shards, args.batches))
     manifest = json.loads(pathlib.Path(args.onnx).with_name("manifest.json").read_text())

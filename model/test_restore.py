@@ -14,10 +14,10 @@ from omni_iml.shards import Stream
 from test_train import shard
 
 
-def untrained(seed: int) -> OmniIML:
+def untrained(seed: int, config: Config | None = None) -> OmniIML:
     """An untrained network whose norms have seen something."""
     torch.manual_seed(seed)
-    model = OmniIML().eval()
+    model = OmniIML(config).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -27,11 +27,11 @@ def untrained(seed: int) -> OmniIML:
     return model
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A release of an untrained network whose norms have seen something, with forged samples beside it."""
+@pytest.fixture(scope="module", params=[4, 2])
+def released(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A release of an untrained network of one mask stride, with forged samples beside it."""
     folder = tmp_path_factory.mktemp("release")
-    export_onnx(untrained(3), str(folder / "omni-iml.onnx"), shift=0.5)
+    export_onnx(untrained(3, Config(mask_stride=request.param)), str(folder / "omni-iml.onnx"), shift=0.5)
     manifest = {"name": "omni-iml", "version": "9", "training": {"data": "none", "samples": 7, "map_shift": 0.5}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     for seed in range(2):
@@ -60,8 +60,9 @@ def test_a_release_becomes_the_same_network_again(released, tmp_path, monkeypatc
 
 
 def test_norms_get_the_statistics_of_what_they_see(released):
-    model = OmniIML().eval()
-    pairs = restore.load_graph(model, str(released / "omni-iml.onnx"))
+    path = str(released / "omni-iml.onnx")
+    model = OmniIML(Config(mask_stride=restore.mask_stride(path))).eval()
+    pairs = restore.load_graph(model, path)
     batches = list(itertools.islice(Stream(str(released), 4, seed=0).batches(), 2))
     restore.unfold(model, pairs, batches)
     conv, norm = pairs[len(pairs) // 2]
