@@ -37,6 +37,7 @@ from omni_iml.inference import (
     decode,
     features,
     logit,
+    moved_levels,
     reacting,
     shifted,
     view_scale,
@@ -83,15 +84,10 @@ class Examined:
         `floor` is the relative one, `least` the least prominence of a part of the map.
         """
         view, score = self.views[shown]
-        moved = (moved_by(part, shift) for part in (self.tiles, view))
+        table = moved_levels(shift).astype(np.float32)
         weight = view_weight(self.seen_as, {"weights": weights})
-        return Found(*moved, self.scores, score, 0.0, np.zeros(len(DOMAINS)), weight, floor, least)
-
-
-def moved_by(levels: np.ndarray, shift: float) -> np.ndarray:
-    """A map of 256 levels with its logits moved, as float32 in 0…1."""
-    table = 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
-    return table.astype(np.float32)[levels]
+        domain = np.zeros(len(DOMAINS))
+        return Found(table[self.tiles], table[view], self.scores, score, 0.0, domain, weight, floor, least)
 
 
 def levels(probability: np.ndarray) -> np.ndarray:

@@ -147,8 +147,12 @@ def above_floor(levels: np.ndarray, share: float) -> np.ndarray:
 
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
     """A map uint8 [H, W] with its logits moved."""
-    moved = 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
-    return np.round(255 * moved).astype(np.uint8)[levels]
+    return np.round(255 * moved_levels(shift)).astype(np.uint8)[levels]
+
+
+def moved_levels(shift: float) -> np.ndarray:
+    """What each of the 256 levels is with its logit moved: float64 [256] in 0…1."""
+    return 1 / (1 + np.exp(-logit(np.arange(256) / 255, LEAST) - shift))
 
 
 def prominent(levels: np.ndarray, least: float) -> np.ndarray:
