@@ -44,3 +44,16 @@ def test_its_figures_are_those_of_the_delivered_map():
     one = pictures()[0]
     delivered = one.found(SHOWN, [0.0] * len(DOMAINS), 0.25, 0.6).blended()
     assert np.array_equal(delivered >= 0.5, one.mask)
+
+
+def test_a_domains_weight_is_chosen_again_on_the_delivered_map_and_others_keep_theirs(capsys):
+    mask = np.zeros((8, 8), bool)
+    mask[2:5, 2:5] = True
+    tiles = np.where(mask, np.uint8(250), np.uint8(5))
+    blurred = np.full((8, 8), 5, np.uint8)
+    blurred[1:7, 1:7] = 240
+    fine = calibrate.Examined("document", tiles, {SHOWN: (blurred, 0.0)}, np.zeros(1), mask, np.eye(4)[1])
+    alike = calibrate.Examined("natural", tiles, {SHOWN: (tiles, 0.0)}, np.zeros(1), mask, np.eye(4)[0])
+    weights = calibrate.choose_weights([fine, alike, pictures()[2]], SHOWN, [0.4, 0.6, 0.4, 0.4], 0.0, 0.0, 0.0)
+    assert weights[0] == 0.4 and weights[1] < 0.6 and weights[2:] == [0.4, 0.4]
+    assert "document: F1 and AUC at 0.0 2.0000" in capsys.readouterr().out
