@@ -118,19 +118,12 @@ def images(folder: pathlib.Path, every: int) -> Iterator[tuple[str, Decoded, np.
             yield DOMAINS[int(arrays["domain"][i])], decoded, mask if mask.any() else None
 
 
-def examine(
-    session: Session,
-    domain: str,
-    image: Decoded,
-    mask: np.ndarray | None,
-    pipeline: dict,
-    shown: tuple[tuple[int, bool], ...] = VIEWS,
-) -> Examined:
-    """Runs tiles once and each of the views `shown`."""
+def examine(session: Session, domain: str, image: Decoded, mask: np.ndarray | None, pipeline: dict) -> Examined:
+    """Runs tiles once and each size of the view."""
     found = analyse(session, image, pipeline | {"view": {"weights": [0.0] * len(DOMAINS)}})
     shown_at: dict[tuple[float, bool], tuple[np.ndarray, float]] = {}  # small images are shown alike by all sizes
     views = {}
-    for size, mirrored in shown:
+    for size, mirrored in VIEWS:
         scale = view_scale(*image.pixels.shape[:2], pipeline["view"] | {"size": size})
         if (scale, mirrored) not in shown_at:
             view, score = whole(session, image.pixels, scale, mirrored)
@@ -207,10 +200,10 @@ def reliability(score: np.ndarray, label: np.ndarray, bins: int = 10) -> list[li
 
 
 def choose_view(examined: list[Examined]) -> tuple[tuple[int, bool], list[float], float]:
-    """One of the views, its weights by domain, and the threshold in 0…1 on the blended map: the highest F1 and AUC."""
+    """One of VIEWS, its weights by domain, and the threshold in 0…1 on the blended map: the highest F1 and AUC."""
     forged = Counter(one.domain for one in examined if one.mask is not None)
     best: tuple[float, tuple[int, bool], list[float], float] = (-1.0, (0, False), [], 0.0)
-    for shown in examined[0].views:
+    for shown in VIEWS:
         name = f"view {shown[0]}{' mirrored' if shown[1] else ''}"
         tables = [by_threshold(examined, shown, [weight] * len(DOMAINS)) for weight in VIEW_WEIGHTS]
         for weight, means in zip(VIEW_WEIGHTS, tables, strict=True):
@@ -386,17 +379,15 @@ def main() -> None:
         "--features", nargs="+", choices=FEATURES, help="of the image score; chosen anew where not given"
     )
     parser.add_argument("--every", type=int, default=1, help="of the validation images, take every n-th")
-    parser.add_argument("--view", type=int, help="examine the view of this size alone, mirrored")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     pipeline = POLICY["pipeline"] | {"tile": args.tile, "tile_step": args.tile_step, "overlap": args.overlap}
-    shown = ((args.view, True),) if args.view else VIEWS
     session = Session(args.onnx, args.threads)
     examined, begun = [], time.monotonic()
     turn = itertools.cycle(CONDITIONS)
     for folder in args.val:
         for domain, image, mask in images(pathlib.Path(folder), args.every):
-            examined.append(examine(session, domain, *under(image, mask, next(turn)), pipeline, shown))
+            examined.append(examine(session, domain, *under(image, mask, next(turn)), pipeline))
             if len(examined) % 200 == 0:
                 print(f"{len(examined)} images, {time.monotonic() - begun:.0f} s", flush=True)
     policy, shift, score, label = choose(examined, pipeline, args.features)
