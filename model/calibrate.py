@@ -92,6 +92,12 @@ class Examined:
         domain = np.zeros(len(DOMAINS))
         return Found(table[self.tiles], table[view], self.scores, score, 0.0, domain, weight, floor, least)
 
+    def figures(
+        self, shown: tuple[int, bool], weights: list[float], shift: float, floor: float, least: float
+    ) -> dict[str, float]:
+        """What the delivered map of a forged image is worth; arguments as of `found`."""
+        return pixel_figures(levels(self.found(shown, weights, shift, floor, least).blended()), self.mask)
+
 
 def levels(probability: np.ndarray) -> np.ndarray:
     """Float map in 0…1 to 256 levels."""
@@ -264,8 +270,7 @@ def choose_prominence(
     for least in PROMINENCES:
 
         def row(one: Examined, least: float = least) -> tuple[str, dict[str, float]]:
-            found = one.found(shown, weights, shift, floor, least).blended()
-            return one.domain, pixel_figures(levels(found), one.mask)
+            return one.domain, one.figures(shown, weights, shift, floor, least)
 
         with ThreadPoolExecutor() as threads:
             rows = list(threads.map(row, forged))
@@ -289,8 +294,7 @@ def choose_weights(
     """
 
     def worth(one: Examined, weight: float) -> float:
-        found = one.found(shown, [weight] * len(DOMAINS), shift, floor, least)
-        figures = pixel_figures(levels(found.blended()), one.mask)
+        figures = one.figures(shown, [weight] * len(DOMAINS), shift, floor, least)
         return figures["f1"] + figures["auc"]
 
     chosen = list(weights)
@@ -301,7 +305,7 @@ def choose_weights(
         with ThreadPoolExecutor() as threads:
             of = {
                 weight: float(np.mean(list(threads.map(worth, forged, itertools.repeat(weight)))))
-                for weight in sorted({*VIEW_WEIGHTS, weights[i]})
+                for weight in VIEW_WEIGHTS
             }
         print(f"{domain}: F1 and AUC at " + ", ".join(f"{weight} {value:.4f}" for weight, value in of.items()))
         best = max(of, key=of.__getitem__)
