@@ -172,19 +172,19 @@ def test_a_run_without_shards_says_what_to_do(tmp_path, init):
         train.start(args)
 
 
-def test_batches_of_large_crops_are_smaller_and_never_lost(tmp_path):
+def test_batches_of_one_side_are_of_one_size_and_none_is_lost(tmp_path):
     shard(tmp_path / "shard-1-0.npz", 64, 40, 0)
     shard(tmp_path / "shard-1-1.npz", 96, 20, 1)
     shard(tmp_path / "shard-1-2.npz", 128, 3, 2)
     seen = {}
     batches = Stream(str(tmp_path), 1, 0).batches()
-    for _ in range(8):
+    for _ in range(40):
         sample = next(batches)
         count, side = sample.mask.shape[:2]
         assert sample.pixels.shape == (count, 3, side, side)
-        seen.setdefault(side, count)
-    # 16 × 64² are one 256² sample's worth; 7 × 96²; of 128² there are but 3 where 4 would fit.
-    assert seen == {64: 16, 96: 7, 128: 3}
+        assert seen.setdefault(side, count) == count
+    # 16 × 64² are one 256² sample's worth, 7 × 96², 4 × 128²: the 3 there are wait for a fourth.
+    assert seen == {64: 16, 96: 7, 128: 4}
 
 
 def test_weights_say_how_often_a_domain_or_kind_is_taken(tmp_path):

@@ -130,17 +130,25 @@ class Stream:
         return rng.permutation(np.repeat(np.arange(count), often))
 
     def batches(self, seed: int = 0) -> Iterator[Batch]:
-        """Batches of about `size` 256² samples' worth of pixels; `seed` tells readers of one stream apart."""
+        """Batches of about `size` 256² samples' worth of pixels; `seed` tells readers of one stream apart.
+
+        All batches of one side hold equally many samples, and what is left of a group waits for the next: a GPU
+        compiles its kernels anew for every shape it meets, which takes longer than hundreds of steps.
+        """
         with self.lock:
             rng = np.random.default_rng([seed, int(self.rng.integers(2**31))])
+        waiting: dict[int, dict[str, np.ndarray]] = {}
         for group in self.groups():
             side = group["pixels"].shape[1]
             order = self.copies(group, rng)
-            # A group of few large samples may be smaller than a batch.
-            count = max(2, min(round(self.size * 256 * 256 / side / side), len(order)))
-            for start in range(0, len(order) - count + 1, count):
-                part = order[start : start + count]
-                yield batch(augment({name: group[name][part] for name in FIELDS}, rng))
+            ready = {name: group[name][order] for name in FIELDS}
+            if side in waiting:
+                ready = {name: np.concatenate([waiting[side][name], ready[name]]) for name in FIELDS}
+            count = max(2, round(self.size * 256 * 256 / side / side))
+            full = len(ready["jpeg"]) // count * count
+            for start in range(0, full, count):
+                yield batch(augment({name: ready[name][start : start + count] for name in FIELDS}, rng))
+            waiting[side] = {name: ready[name][full:] for name in FIELDS}
 
     def prefetched(self, ahead: int = 8, readers: int = 1) -> Iterator[Batch]:
         """The same batches, prepared by threads."""

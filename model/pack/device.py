@@ -81,7 +81,7 @@ class Forgers:
                 if process.poll() is None:
                     continue
                 self.failures += process.returncode != 0
-            sizes = FIRST_HALF if share < 0.5 else SECOND_HALF
+            sizes = FIRST_HALF if share < 0.35 else SECOND_HALF
             size, count, side = sizes[self.groups % len(sizes)]
             count = max(2, round(count * self.options.shard_scale))
             self.running[worker] = self.start(
