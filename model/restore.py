@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import pathlib
+from dataclasses import replace
 
 import onnx
 import torch
@@ -140,6 +141,16 @@ def unfold(model: OmniIML, pairs: list[Pair], batches: list[Batch]) -> None:
         norm.bias.copy_(offset)
 
 
+def finer(model: OmniIML) -> OmniIML:
+    """The same network with a mask of stride 2: where it had one value, four that begin as equal ones."""
+    state = model.state_dict()
+    for name in ("decoder.predict.weight", "decoder.predict.bias"):
+        state[name] = state[name].repeat_interleave(4, 0)
+    other = OmniIML(replace(model.config, mask_stride=2)).eval()
+    other.load_state_dict(state)
+    return other
+
+
 def main() -> None:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,11 +158,14 @@ def main() -> None:
     parser.add_argument("--config", default="{}", help="JSON of omni_iml.model.Config")
     parser.add_argument("--shards", required=True, help="forged samples for the norms' statistics")
     parser.add_argument("--batches", type=int, default=BATCHES)
+    parser.add_argument("--finer", action="store_true", help="with a mask of stride 2, where the release has 4")
     parser.add_argument("--out", required=True)
     args = parser.parse_args()
     model = OmniIML(Config(**({"mask_stride": mask_stride(args.onnx)} | json.loads(args.config)))).eval()
     pairs = load_graph(model, args.onnx)
     unfold(model, pairs, forged(args.shards, args.batches))
+    if args.finer and model.mask_stride == 4:
+        model = finer(model)
     manifest = json.loads(pathlib.Path(args.onnx).with_name("manifest.json").read_text())
     progress = {name: value for name, value in manifest["training"].items() if name not in ("data", "map_shift")}
     torch.save({"config": model.config.as_dict(), "ema": model.state_dict(), "progress": progress}, args.out)

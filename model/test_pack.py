@@ -1,5 +1,6 @@
 import io
 import shutil
+import time
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 
 from forge.pool import Pool
 from omni_iml.model import OmniIML
-from pack.device import follow, keep
+from pack.__main__ import arguments
+from pack.device import Forgers, follow, keep, work
 from pack.light_pool import DOMAIN_BYTES, GRID, SIDE, cut, light_pool
 from pack.parcels import averaged_only, join, receive, saved, split, write_parcels
 
@@ -78,6 +80,46 @@ def test_parcels_hold_a_pool_of_all_domains_and_no_more_than_they_may(pool_folde
     assert {path.name for path in (home / "fonts").iterdir()} == {"sans", "serif", "mono", "hand"}
 
 
+@needs_jpegtran
+def test_what_others_forged_travels_among_the_crops(pool_folder, tmp_path):
+    forged = tmp_path / "others"
+    forged.mkdir()
+    rows = ["dest,mask,set"]
+    for number in range(6):
+        Image.new("RGB", (300, 256), (40 * number, 0, 0)).save(forged / f"{number}.jpg")
+        Image.new("L", (300, 256), 255).save(forged / f"{number}.png")
+        rows.append(f"{number}.jpg,{number}.png,{'le-splice' if number else 'another'}")
+    (forged / "index.csv").write_text("\n".join(rows))
+    parcels = write_parcels(pool_folder, None, tmp_path / "parcels", 3, 15, forged)
+    assert sum(len(parcel.pictures) for parcel in parcels) == 5
+    home = tmp_path / "home"
+    for parcel in parcels:
+        receive(parcel.path, home)
+    came = (home / "forged" / "index.csv").read_text().splitlines()
+    assert sorted(came[1:]) == rows[2:]
+    for name in (name for row in came[1:] for name in row.split(",")[:2]):
+        assert (home / "forged" / name).read_bytes() == (forged / name).read_bytes()
+    options = arguments(["work", "--home", str(home), "--minutes", "1"])
+    groups = Forgers(options)
+    assert "forge.others" in groups.of_others(1000)
+    assert "forge.write" in groups.of_group(0.1)
+
+
+def test_work_starts_one_driver_however_often_it_is_asked(tmp_path, capsys):
+    (tmp_path / "driver.pid").write_text("1\n")
+    work(arguments(["work", "--home", str(tmp_path), "--spent-by", str(time.time() + 900)]))
+    assert "a driver was started" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="too few"):
+        work(arguments(["work", "--home", str(tmp_path / "new"), "--spent-by", str(time.time() + 100)]))
+
+
+def test_following_ends_before_the_machine_is_taken_away(tmp_path, capsys):
+    begun = time.monotonic()
+    assert follow(tmp_path, tmp_path / "out", 600, time.time() + 41) == 0
+    assert time.monotonic() - begun < 30
+    assert "at work" in capsys.readouterr().out
+
+
 def test_weights_come_back_in_pieces_and_start_a_run(tmp_path):
     torch.manual_seed(0)
     model = OmniIML()
@@ -103,7 +145,8 @@ def test_weights_beyond_fp16_are_refused():
 
 def test_the_first_shards_of_256_px_are_kept_for_the_ablation(tmp_path):
     # Groups take turns in the sizes of the first half: 256, 256, 384, 384.
-    ready = [tmp_path / f"shard-{1000 + group}-{i:05d}.npz" for group in range(5) for i in range(2)]
+    ready = [tmp_path / "shard-others-1011-00000.npz"]
+    ready += [tmp_path / f"shard-{1000 + group}-{i:05d}.npz" for group in range(5) for i in range(2)]
     for path in ready:
         path.write_bytes(b"x")
     fixed = tmp_path / "fixed"

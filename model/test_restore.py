@@ -59,6 +59,19 @@ def test_a_release_becomes_the_same_network_again(released, tmp_path, monkeypatc
         assert abs(one["gate"] - other["gate"]) < 1e-4
 
 
+def test_a_finer_mask_begins_as_the_coarser_one():
+    model = untrained(3, Config(mask_stride=4))
+    other = restore.finer(model)
+    pixels, qtable, jpeg, _ = example(64)
+    seen = (pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float())
+    with torch.no_grad():
+        coarse, fine = model(*seen), other(*seen)
+    assert fine.mask.shape[-1] == 2 * coarse.mask.shape[-1]
+    # What the decoder corrects is the same; the coarse mask below it is drawn more smoothly.
+    assert torch.allclose(torch.nn.functional.avg_pool2d(fine.mask, 2), coarse.mask, atol=0.3)
+    assert torch.equal(coarse.coarse_fused, fine.coarse_fused)
+
+
 def test_norms_get_the_statistics_of_what_they_see(released):
     path = str(released / "omni-iml.onnx")
     model = OmniIML(Config(mask_stride=restore.mask_stride(path))).eval()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,13 +84,15 @@ def main() -> None:
     parser.add_argument("--renditions", type=int, default=2)
     parser.add_argument("--shard-size", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--samples", type=int, help="end when so many are made")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     pool = Pool(options.pool, "train")
     book = SaveBook(pool.camera_tables())
     rng = np.random.default_rng(options.seed)
     files = pictures(options.forged, pool) * options.renditions
-    made = [one for i in rng.permutation(len(files)) if (one := sample(rng, book, *files[i])) is not None]
+    rendered = (sample(rng, book, *files[i]) for i in rng.permutation(len(files)))
+    made = list(itertools.islice((one for one in rendered if one is not None), options.samples))
     for index, start in enumerate(range(0, len(made), options.shard_size)):
         path = options.out / f"shard-others-{options.seed}-{index:05d}.npz"
         write_shard(path, made[start : start + options.shard_size])

@@ -57,3 +57,12 @@ def test_a_mask_that_covers_nearly_all_is_left_out(sets) -> None:
 def test_pictures_smaller_than_a_crop_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="smaller than 256"):
         others.cropped(np.random.default_rng(0), picture(tmp_path / "s.jpg", 200, 200), None)
+
+
+def test_no_more_are_made_than_asked_for(sets, tmp_path, monkeypatch, capsys) -> None:
+    forged, pool = sets
+    line = f"others --forged {forged} --pool {pool} --out {tmp_path / 'few'} --renditions 9 --samples 5"
+    monkeypatch.setattr("sys.argv", line.split())
+    others.main()
+    assert "5 samples" in capsys.readouterr().out
+    assert sum(len(read(path)["jpeg"]) for path in (tmp_path / "few").glob("*.npz")) == 5

@@ -7,6 +7,7 @@ and is then started anew, so that it sees the pool grow), trains from what they 
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import shlex
@@ -23,15 +24,20 @@ from .parcels import averaged_only, saved, split
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 # Crop sides, the samples of a shard, and the side to which these are shrunk as they are passed on (None: they are not).
-# Small crops in the first half of the time, larger ones in the second.
-FIRST_HALF = ((256, 64, None), (256, 64, None), (384, 28, None), (384, 28, 256))
-SECOND_HALF = ((512, 16, None), (512, 16, None), (512, 16, None), (256, 64, None), (512, 16, 384))
+# Small crops first, larger ones from SMALL_UNTIL of the time on.
+SMALL = ((256, 64, None), (256, 64, None), (384, 28, None), (384, 28, 256))
+LARGE = ((512, 16, None), (512, 16, None), (512, 16, None), (256, 64, None), (512, 16, 384))
+SMALL_UNTIL = 0.35
 # However late the shards were, the trainer starts, trains a little and writes its checkpoint.
 LEAST_HOURS = 5 / 3600
 TRAIN = (
-    "--batch 64 --lr 1e-3 --anomaly-from 0.3 --gate-from 0.2 --readers 4 --reuse 6 --report 50 --validate-every 20 "
+    "--batch 128 --lr 8e-4 --anomaly-from 0.97 --gate-from 0.1 --readers 6 --reuse 6 --report 50 --validate-every 1000 "
     "--save-every 45"
 )
+# Of what the machine is lent for, the seconds that the end of training, and the end of `follow`, leave.
+TRAINING_LEAVES, FOLLOWING_LEAVES = 75, 40
+# Every so manieth group is of pictures that others forged, and has so many samples.
+OTHERS_EVERY, OTHERS_SAMPLES = 12, 512
 
 
 def environment(home: pathlib.Path) -> dict[str, str]:
@@ -75,19 +81,33 @@ class Forgers:
 
     def tend(self, share: float) -> None:
         """Starts a forger for every idle worker; `share` of the run is over."""
+        theirs = (self.options.home / "forged" / "index.csv").exists()
         for worker in range(self.options.workers):
             process = self.running.get(worker)
             if process is not None:
                 if process.poll() is None:
                     continue
                 self.failures += process.returncode != 0
-            sizes = FIRST_HALF if share < 0.35 else SECOND_HALF
-            size, count, side = sizes[self.groups % len(sizes)]
-            count = max(2, round(count * self.options.shard_scale))
             self.running[worker] = self.start(
-                self.command(self.options.home / "shards", 1000 + self.groups, GROUP, "train", size, count, side)
+                self.of_others(1000 + self.groups)
+                if theirs and self.groups % OTHERS_EVERY == OTHERS_EVERY - 1
+                else self.of_group(share)
             )
             self.groups += 1
+
+    def of_group(self, share: float) -> list[str]:
+        """The command that forges the next group."""
+        sizes = SMALL if share < SMALL_UNTIL else LARGE
+        size, count, side = sizes[self.groups % len(sizes)]
+        count = max(2, round(count * self.options.shard_scale))
+        return self.command(self.options.home / "shards", 1000 + self.groups, GROUP, "train", size, count, side)
+
+    def of_others(self, seed: int) -> list[str]:
+        """The command that renders some of the pictures that others forged."""
+        home = self.options.home
+        given = {"--forged": home / "forged", "--pool": home / "pool", "--out": home / "shards", "--seed": seed}
+        given |= {"--samples": max(2, round(OTHERS_SAMPLES * self.options.shard_scale))}
+        return [sys.executable, "-m", "forge.others", *(str(part) for pair in given.items() for part in pair)]
 
     def stop(self) -> None:
         """Ends them all."""
@@ -139,14 +159,10 @@ def train(
     init = options.home / "init.pt"
     source = ["--init", str(init)] if init.exists() else ["--pretrained", str(options.home / "pretrained.pt")]
     command = [sys.executable, "-m", "train", "start", "--run", str(run), "--shards", str(shards), "--val", str(val)]
-    command += [
-        "--hours",
-        f"{hours:.5f}",
-        "--val-shards",
-        str(options.val_shards),
-        *source,
-        *shlex.split(options.train),
-    ]
+    command += ["--hours", f"{hours:.5f}", "--val-shards", str(options.val_shards), *source]
+    if init.exists():
+        command += ["--config", json.dumps(torch.load(init, map_location="cpu", weights_only=True)["config"])]
+    command += shlex.split(options.train)
     log = open(options.home / "train.log", "a")
     return subprocess.Popen(command, cwd=HERE, env=environment(options.home), stdout=log, stderr=log)
 
@@ -154,9 +170,9 @@ def train(
 def keep(ready: list[pathlib.Path], folder: pathlib.Path, limit: int) -> None:
     """Links the first shards of 256² samples, which training will delete, for the ablation's runs on equal samples."""
     have = {path.name for path in folder.glob("shard-*.npz")}
-    for path in ready:
+    for path in (path for path in ready if not path.name.startswith("shard-others")):
         # Groups are numbered in the order of their start, and their sizes take turns.
-        side, _, _ = FIRST_HALF[(int(path.stem.split("-")[1]) - 1000) % len(FIRST_HALF)]
+        side, _, _ = SMALL[(int(path.stem.split("-")[1]) - 1000) % len(SMALL)]
         if len(have) >= limit:
             return
         if path.name not in have and side == 256:
@@ -168,10 +184,15 @@ def keep(ready: list[pathlib.Path], folder: pathlib.Path, limit: int) -> None:
 
 
 def work(options: argparse.Namespace) -> None:
-    """Starts the driver in a session of its own and says so."""
-    options.home.mkdir(parents=True, exist_ok=True)
+    """Starts the driver in a session of its own and says so; where one was started already, nothing but that."""
     if (options.home / "driver.pid").exists():
-        raise SystemExit(f"pack: a driver was started in {options.home} already")
+        print(f"a driver was started in {options.home} already")
+        return
+    if options.minutes is None:
+        options.minutes = (options.spent_by - time.time() - TRAINING_LEAVES) / 60
+        if options.minutes < 1:
+            raise SystemExit(f"pack: {60 * options.minutes:.0f} s to train are too few")
+    options.home.mkdir(parents=True, exist_ok=True)
     with open(options.home / "driver.log", "a") as log:
         command = [sys.executable, "-m", "pack", "drive"]
         for name in ("home", "minutes", "workers", "keep_ahead", "train", "first_shards", "fixed"):
@@ -180,12 +201,15 @@ def work(options: argparse.Namespace) -> None:
             command += [f"--{name.replace('_', '-')}={getattr(options, name)}"]
         process = subprocess.Popen(command, cwd=HERE, stdout=log, stderr=log, start_new_session=True)
     (options.home / "driver.pid").write_text(f"{process.pid}\n")
-    print(f"driver {process.pid} works for {options.minutes:g} minutes with {options.workers} forgers")
+    print(f"driver {process.pid} works for {options.minutes:.1f} minutes with {options.workers} forgers")
 
 
-def follow(home: pathlib.Path, out: pathlib.Path, seconds: float) -> int:
-    """Waits until the driver is done, at most so long; leaves in `out` what may be brought back; 0, or its failure."""
-    end = time.monotonic() + seconds
+def follow(home: pathlib.Path, out: pathlib.Path, seconds: float, spent_by: float = math.inf) -> int:
+    """Waits until the driver is done, at most so long; leaves in `out` what may be brought back; 0, or its failure.
+
+    What is not brought before `spent_by`, the Unix time at which the machine is taken away, is lost.
+    """
+    end = time.monotonic() + min(seconds, spent_by - time.time() - FOLLOWING_LEAVES)
     done = home / "done"
     while not done.exists() and time.monotonic() < end:
         time.sleep(0.5)

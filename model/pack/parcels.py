@@ -1,5 +1,6 @@
 """Parcels: tar files that each fit into one call. The first holds weights, fonts and the start of the pool."""
 
+import csv
 import io
 import pathlib
 import tarfile
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
+from forge import others
 from forge.lettering import STYLES, font_files
 from omni_iml.encoder import EfficientNetLite2
 
@@ -68,6 +70,7 @@ class Parcel:
         self.path = folder / f"parcel-{number}.tar"
         self.archive = tarfile.open(self.path, "w")
         self.crops: list[Crop] = []
+        self.pictures: list[dict[str, str]] = []
         self.bytes = 0
 
     def add(self, name: str, content: bytes) -> None:
@@ -83,17 +86,43 @@ class Parcel:
             self.add(f"pool/{name}", content)
         self.crops.append(crop)
 
+    def show(self, folder: pathlib.Path, row: dict[str, str]) -> None:
+        """One picture that others forged, and its mask."""
+        for name in (row["dest"], row["mask"]):
+            self.add(f"forged/{name}", (folder / name).read_bytes())
+        self.pictures.append(row)
+
     def close(self) -> None:
         """With the index of its own images."""
+        if self.pictures:
+            text = io.StringIO()
+            rows = csv.DictWriter(text, fieldnames=list(self.pictures[0]), lineterminator="\n")
+            rows.writeheader()
+            rows.writerows(self.pictures)
+            self.add(f"forged/index-{self.number}.csv", text.getvalue().encode())
         self.add(f"pool/index-{self.number}.csv", index(self.crops))
         self.add(f"pool/landmarks-{self.number}.csv", landmarks(self.crops))
         self.archive.close()
 
 
+def forged_by_others(folder: pathlib.Path) -> list[dict[str, str]]:
+    """Rows of the set that `forge.others` renders."""
+    with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["set"] == others.SET]
+
+
 def write_parcels(
-    pool: pathlib.Path, checkpoint: pathlib.Path | None, out: pathlib.Path, pool_mib: float, parcel_mib: float
+    pool: pathlib.Path,
+    checkpoint: pathlib.Path | None,
+    out: pathlib.Path,
+    pool_mib: float,
+    parcel_mib: float,
+    forged: pathlib.Path | None = None,
 ) -> list[Parcel]:
-    """Fills parcels of at most `parcel_mib` with the base and a light pool of at most `pool_mib`."""
+    """Fills parcels of at most `parcel_mib` with the base, a light pool of at most `pool_mib`, and what others forged.
+
+    The pictures of `forged` come evenly among the crops, so that any first part of the parcels has its share of both.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("parcel-*.tar"):
         old.unlink()
@@ -102,11 +131,22 @@ def write_parcels(
         parcels[0].add(name, content)
     # Room for the index and for what tar adds.
     limit = parcel_mib * MIB * 0.99 - 64 * 1024
-    for crop in light_pool(pool, int(pool_mib * MIB)):
-        if parcels[-1].bytes + crop.size + 1024 * len(crop.files) > limit and parcels[-1].crops:
+
+    def parcel_for(size: int) -> Parcel:
+        if parcels[-1].bytes + size > limit and parcels[-1].crops:
             parcels[-1].close()
             parcels.append(Parcel(out, len(parcels) + 1))
-        parcels[-1].take(crop)
+        return parcels[-1]
+
+    crops = list(light_pool(pool, int(pool_mib * MIB)))
+    pictures = forged_by_others(forged) if forged else []
+    shown = 0
+    for number, crop in enumerate(crops, 1):
+        parcel_for(crop.size + 1024 * len(crop.files)).take(crop)
+        for row in pictures[shown : len(pictures) * number // len(crops)]:
+            size = sum((forged / row[name]).stat().st_size + 1024 for name in ("dest", "mask"))
+            parcel_for(size).show(forged, row)
+            shown += 1
     parcels[-1].close()
     return parcels
 
@@ -122,6 +162,8 @@ def receive(parcel: pathlib.Path, home: pathlib.Path) -> int:
             archive.extractall(home, filter="data")
         fonts.unlink()
     pool = home / "pool"
+    if (home / "forged").exists():
+        joined(home / "forged", "index-*.csv", 1, home / "forged" / "index.csv")
     joined(pool, "landmarks-*.csv", 0, pool / "face_landmarks.csv")
     return joined(pool, "index-*.csv", 1, pool / "index.csv")
 

@@ -44,7 +44,9 @@ def check_travel(parcels: list[pathlib.Path]) -> float:
     return largest
 
 
-def rehearse(pool: pathlib.Path, checkpoint: pathlib.Path | None, minutes: float, val_split: str) -> None:
+def rehearse(
+    pool: pathlib.Path, checkpoint: pathlib.Path | None, minutes: float, val_split: str, forged: pathlib.Path | None
+) -> None:
     """Prepares, sends, receives, works, brings back, goes on; raises SystemExit where a step fails."""
     began = time.monotonic()
 
@@ -53,7 +55,7 @@ def rehearse(pool: pathlib.Path, checkpoint: pathlib.Path | None, minutes: float
 
     with tempfile.TemporaryDirectory(prefix="omni-iml-rehearsal-") as folder:
         here, device, out = (pathlib.Path(folder, name) for name in ("here", "device", "out"))
-        parcels = [parcel.path for parcel in write_parcels(pool, checkpoint, here, 12, 30)]
+        parcels = [parcel.path for parcel in write_parcels(pool, checkpoint, here, 12, 30, forged)]
         say(f"{len(parcels)} parcel(s), the largest call would carry {check_travel(parcels):.1f} MiB")
         for path in tracked():
             if path.parts[0] == "model" and "release" not in path.parts:
