@@ -81,7 +81,16 @@ export const releaseManifest = z.object({
     region_area_fraction: z.number(),
   }),
   /** Logistic on map quantiles, area above threshold, log10 of megapixels and the network's own score (see model/omni_iml/calibration). */
-  score: z.object({ features: z.array(z.string()), weights: z.array(z.number()), bias: z.number() }),
+  score: z.object({
+    features: z.array(z.string()),
+    weights: z.array(z.number()),
+    bias: z.number(),
+    /**
+     * Added to the logistic's sum where what lies in a region is there a second time, down to its grain (evidence
+     * `copied_region`). Releases before 0.10.2 have none: the score is the network's alone.
+     */
+    copied: z.number().min(0).optional(),
+  }),
   /** Releases before 0.3 have none. */
   interpretation: interpretationManifest.optional(),
   training: z.record(z.string(), z.unknown()),

@@ -199,8 +199,22 @@ function middleOf(polygon: readonly Point[]): Point {
   return [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
 }
 
+/** Whether what lies in one of the regions was copied: as `examine` finds it, for the score alone. */
+export async function findsCopies(
+  input: CopiesInput,
+  signal: AbortSignal,
+): Promise<{ copied: boolean; degraded_checks: DegradedCheck[] }> {
+  if (input.regions.length === 0) return { copied: false, degraded_checks: [] };
+  const findings = new Findings(signal);
+  const limits: Limits = { milliseconds: checkTime, signal };
+  const links = await findings.attempt("copy_move", () => examineCopies(input, limits, findings));
+  return { copied: links !== null && links.length > 0, degraded_checks: findings.degraded };
+}
+
+type CopiesInput = Pick<ExamineInput, "image" | "regions" | "domain">;
+
 async function examineCopies(
-  { image, regions, domain }: ExamineInput,
+  { image, regions, domain }: CopiesInput,
   limits: Limits,
   findings: Findings,
 ): Promise<CopyLink[]> {

@@ -2,7 +2,7 @@
 import { domains, type Region } from "@omni-iml/shared/analysis";
 import { messageOf } from "@omni-iml/shared/message-of";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
-import { examine } from "../evidence/evidence.ts";
+import { examine, findsCopies } from "../evidence/evidence.ts";
 import { Findings } from "../evidence/findings.ts";
 import { readRegions, withText } from "../evidence/text/regions.ts";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
@@ -68,12 +68,6 @@ export async function analyse(
   const domain = domainOf(localisation);
   const { modality } = localisation;
   const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
-  const score = imageScore(manifest.score, {
-    map,
-    networkScores: localisation.networkScores,
-    viewScore: localisation.viewScore,
-    pixelThreshold: manifest.thresholds.pixel,
-  });
   const examined = await stage("evidence", () => {
     const { bytes, options } = job;
     const reads = options.interpretation !== "none";
@@ -81,6 +75,22 @@ export async function analyse(
     return examine({ bytes, image, trustAnchors, ...about }, signal);
   });
   degraded.push(...examined.degraded_checks);
+  // The score is the same whatever threshold and whether or not evidence is asked for.
+  const usual = manifest.thresholds.pixel;
+  let copied = examined.links.length > 0;
+  if (manifest.score.copied !== undefined && !(job.options.evidence && threshold === usual)) {
+    const regions = findRegions(map, usual, manifest.thresholds.region_area_fraction);
+    const sought = await findsCopies({ image, regions, domain: domain.name }, signal);
+    copied = sought.copied;
+    if (!job.options.evidence) degraded.push(...sought.degraded_checks);
+  }
+  const score = imageScore(manifest.score, {
+    map,
+    networkScores: localisation.networkScores,
+    viewScore: localisation.viewScore,
+    pixelThreshold: usual,
+    copied,
+  });
   const read = found.map((region) => withText(region, examined.texts.get(region.id)));
   const regions = await stage("interpretation", async () => {
     if (job.options.interpretation === "none" || read.length === 0) return read;
@@ -92,8 +102,8 @@ export async function analyse(
       return read;
     }
     try {
-      const copied = new Set(examined.links.map(({ region }) => region));
-      const located = { image, map: localisation.map, threshold, domain: localisation.domain, score, copied };
+      const copies = new Set(examined.links.map(({ region }) => region));
+      const located = { image, map: localisation.map, threshold, domain: localisation.domain, score, copied: copies };
       const findings = new Findings(signal);
       const readText = (regions: readonly Region[]) => readRegions(image, regions, signal, findings);
       const means = { manifest: manifest.interpretation, interpreter, wording: english, readText };

@@ -8,6 +8,7 @@ const input: ScoreInput = {
   networkScores: [0.2, 0.9, 0.4],
   viewScore: 0.8,
   pixelThreshold: 0.5,
+  copied: false,
 };
 
 /** The value of one feature: the score of a logistic on it alone, undone. */
@@ -53,6 +54,16 @@ describe("features", () => {
       "toString",
     ]);
   });
+});
+
+it("is higher by what the release says where a region was copied", () => {
+  const logitOf = (copied: boolean, weight?: number) => {
+    const score = imageScore({ features: ["max"], weights: [1], bias: -1, copied: weight }, { ...input, copied });
+    return Math.log(score / (1 - score));
+  };
+  expect(logitOf(true, 2.5)).toBeCloseTo(2.5, 9);
+  expect(logitOf(false, 2.5)).toBeCloseTo(0, 9);
+  expect(logitOf(true)).toBeCloseTo(0, 9);
 });
 
 it("weighs features in the manifest's order", () => {

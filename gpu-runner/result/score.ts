@@ -1,5 +1,6 @@
 /**
- * The image score: a logistic of features of the finished probability map and of the network's own score.
+ * The image score: a logistic of features of the finished probability map and of the network's own score, and of whether
+ * the check for copies believes that a region was copied: whoever reads that evidence must not read "clear" beside it.
  *
  * Every map feature is computed on the delivered 8-bit map, p = value / 255, so that Python finds the same from the same
  * file: quantiles are `numpy.quantile(p, q)` with its default linear interpolation. The closed set:
@@ -24,6 +25,8 @@ export interface ScoreInput {
   readonly viewScore: number | null;
   /** `thresholds.pixel` of the manifest. */
   readonly pixelThreshold: number;
+  /** Whether a region at that threshold was copied from elsewhere in the image. */
+  readonly copied: boolean;
 }
 
 /** Counts of the 256 values of a map: all that its features need. */
@@ -89,7 +92,7 @@ export function unknownFeatures(score: ReleaseManifest["score"]): string[] {
 export function imageScore(score: ReleaseManifest["score"], input: ScoreInput): number {
   const histogram = histogramOf(input.map);
   const total = input.map.data.length;
-  let sum = score.bias;
+  let sum = score.bias + (input.copied ? (score.copied ?? 0) : 0);
   score.features.forEach((name, i) => {
     const feature = features[name];
     if (feature === undefined) throw new Error(`the score has an unknown feature "${name}"`);
