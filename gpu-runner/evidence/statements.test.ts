@@ -334,6 +334,18 @@ it("the page on results names every caveat, and those under which nothing is cal
   );
 });
 
+it("takes two places for copies where the network points at both, and for the copy what lies in a region more", async () => {
+  const bytes = await jpeg(await pasted(other, await cut(other, 300, 120, 110, 100), 40, 260), 90);
+  const pointing = async (...regions: Region[]) => (await look({ bytes, details: {}, more: { regions } })).links;
+  const [pasteAt, originalAt] = [regionAt([40, 260, 110, 100]), regionAt([300, 120, 110, 55])];
+  const both = await pointing({ ...originalAt, id: "r1" }, { ...pasteAt, id: "r2" });
+  expect(both.map(({ region }) => region)).toEqual(["r2"]);
+  expect(both[0]?.target[0]?.[0]).toBeLessThan(150);
+  // One region around all of it.
+  expect(await pointing(regionAt([20, 60, 460, 330]))).toHaveLength(1);
+  expect(await pointing(regionAt([420, 20, 60, 60]))).toEqual([]);
+});
+
 function look({ bytes, at, more }: Shown): Promise<Examined> {
   return decodeImage(bytes, 1e7).then((image) =>
     examine(

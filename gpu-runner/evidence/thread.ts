@@ -71,9 +71,8 @@ export type Answer<Kind extends Task["kind"]> = { readonly outcome: Outcome[Kind
 
 /** Regions that are looked at on their own. */
 const mostRegions = 4;
-/** Of a copied place: what must lie in a region, and what at most of the other one. */
+/** Of one of two places that are alike: what must lie in a region. */
 const inside = 0.5;
-const outside = 0.2;
 
 function periodsOf(plane: Plane, mask: Uint8Array | null): Periods {
   return {
@@ -120,12 +119,18 @@ function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>
   if (found.copies.length === 0) return { copies: [], keypoints: found.keypoints };
   const masks = regions.map(({ id, polygon }) => ({ id, mask: rasterize(polygon, picture.width, picture.height) }));
   const placed = found.copies.map((copy): PlacedCopy => {
-    for (const { id, mask } of masks) {
-      const [first, second] = [covered(copy.first, mask, picture), covered(copy.second, mask, picture)];
-      if (first >= inside && second <= outside) return { ...copy, region: id, target: "first" };
-      if (second >= inside && first <= outside) return { ...copy, region: id, target: "second" };
-    }
-    return { ...copy, region: null, target: "second" };
+    // The network often points at both, the copy and its original: the region that tells them apart best says which is which.
+    const candidates = masks
+      .map(({ id, mask }) => ({
+        region: id,
+        first: covered(copy.first, mask, picture),
+        second: covered(copy.second, mask, picture),
+      }))
+      .filter(({ first, second }) => Math.max(first, second) >= inside)
+      .toSorted((one, other) => Math.abs(other.first - other.second) - Math.abs(one.first - one.second));
+    const [best] = candidates;
+    if (best === undefined) return { ...copy, region: null, target: "second" };
+    return { ...copy, region: best.region, target: best.first > best.second ? "first" : "second" };
   });
   return { copies: placed, keypoints: found.keypoints };
 }
