@@ -84,18 +84,18 @@ it("scores a copied region higher, whatever is asked for", async () => {
     pipeline: { ...pipeline, view: { ...view, weights: [0, 0, 0, 0] } },
     score: { ...manifest.score, copied },
   };
-  const look = async (options: object, score: Partial<typeof weighed.score> = {}) => {
+  const look = async (options: object, release: Served["manifest"] = weighed) => {
     const none = { outputs: [], pictures: { report: false, prompt: false } };
     const asked = analysisOptions.parse({ interpretation: "none", ...options });
     const job = { bytes: forged, sha256: "0".repeat(64), ...none, options: asked };
-    const release = { ...weighed, score: { ...weighed.score, ...score } };
     const given = { ...served, batcher, manifest: release };
     return (await analyse(job, given, new AbortController().signal, () => undefined)).finding;
   };
   const logit = ({ score }: { score: number }) => Math.log(score / (1 - score));
   const found = await look({});
   expect(found.evidence.map(({ code }) => code)).toContain("copied_region");
-  const without = await look({}, { copied: undefined });
+  const { features, weights, bias } = manifest.score;
+  const without = await look({}, { ...weighed, score: { features, weights, bias } });
   expect(logit(found) - logit(without)).toBeCloseTo(copied, 6);
   expect((await look({ evidence: false })).score).toBe(found.score);
   // At this threshold no region is left: the score rests on the release's own.

@@ -58,7 +58,8 @@ describe("features", () => {
 
 it("is higher by what the release says where a region was copied", () => {
   const logitOf = (copied: boolean, weight?: number) => {
-    const score = imageScore({ features: ["max"], weights: [1], bias: -1, copied: weight }, { ...input, copied });
+    const release = { features: ["max"], weights: [1], bias: -1, ...(weight === undefined ? {} : { copied: weight }) };
+    const score = imageScore(release, { ...input, copied });
     return Math.log(score / (1 - score));
   };
   expect(logitOf(true, 2.5)).toBeCloseTo(2.5, 9);
