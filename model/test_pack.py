@@ -92,6 +92,7 @@ def test_what_others_forged_travels_among_the_crops(pool_folder, tmp_path):
     (forged / "index.csv").write_text("\n".join(rows))
     parcels = write_parcels(pool_folder, None, tmp_path / "parcels", 3, 15, forged)
     assert sum(len(parcel.pictures) for parcel in parcels) == 5
+    assert not parcels[0].pictures or parcels[0].crops
     home = tmp_path / "home"
     for parcel in parcels:
         receive(parcel.path, home)

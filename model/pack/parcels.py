@@ -15,6 +15,8 @@ from omni_iml.encoder import EfficientNetLite2
 from .light_pool import Crop, index, landmarks, light_pool
 
 MIB = 1 << 20
+# Bytes of pictures that others forged, for each byte of crops: the set of shared/data fits beside the whole light pool.
+FORGED_SHARE = 0.4
 # What may come back in one file.
 PIECE = 16 * MIB
 # Of the widest family the plain cuts are enough.
@@ -121,7 +123,7 @@ def write_parcels(
 ) -> list[Parcel]:
     """Fills parcels of at most `parcel_mib` with the base, a light pool of at most `pool_mib`, and what others forged.
 
-    The pictures of `forged` come evenly among the crops, so that any first part of the parcels has its share of both.
+    The pictures of `forged` come among the crops, so that any first part of the parcels has its share of both.
     """
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("parcel-*.tar"):
@@ -138,15 +140,17 @@ def write_parcels(
             parcels.append(Parcel(out, len(parcels) + 1))
         return parcels[-1]
 
-    crops = list(light_pool(pool, int(pool_mib * MIB)))
-    pictures = forged_by_others(forged) if forged else []
-    shown = 0
-    for number, crop in enumerate(crops, 1):
+    waiting = forged_by_others(forged) if forged else []
+    room = 0.0
+    for crop in light_pool(pool, int(pool_mib * MIB)):
         parcel_for(crop.size + 1024 * len(crop.files)).take(crop)
-        for row in pictures[shown : len(pictures) * number // len(crops)]:
-            size = sum((forged / row[name]).stat().st_size + 1024 for name in ("dest", "mask"))
-            parcel_for(size).show(forged, row)
-            shown += 1
+        room += FORGED_SHARE * crop.size
+        while waiting:
+            size = sum((forged / waiting[0][name]).stat().st_size + 1024 for name in ("dest", "mask"))
+            if size > room:
+                break
+            parcel_for(size).show(forged, waiting.pop(0))
+            room -= size
     parcels[-1].close()
     return parcels
 

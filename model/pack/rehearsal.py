@@ -4,6 +4,7 @@ What the machine lacks is taken away as far as it can be: the package with the e
 (nothing that runs there may ask for them), and the pool. The last step trains on, from what came back.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -100,11 +101,13 @@ def rehearse(
                 break
         else:
             raise SystemExit("pack: the driver does not end")
-        progress = join(out, "ema.pt", here / "ema.pt")["progress"]
+        brought = join(out, "ema.pt", here / "ema.pt")
+        progress = brought["progress"]
         say(f"brought back and joined: {progress}")
         if progress["samples"] == 0:
             raise SystemExit("pack: nothing was trained")
         line = ["--run", str(device / "again"), "--shards", str(home / "shards"), "--val", str(home / "val")]
+        line += ["--config", json.dumps(brought["config"])]
         line += ["--init", str(here / "ema.pt"), "--samples", "2", "--batch", "2", "--threads", "1", "--report", "1"]
         told = call("train", "start", *line)
         say("goes on from it with a new optimiser: " + told.splitlines()[0])
