@@ -68,22 +68,21 @@ export async function analyse(
   const domain = domainOf(localisation);
   const { modality } = localisation;
   const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
-  const examined = await stage("evidence", () => {
+  const usual = manifest.thresholds.pixel;
+  const { examined, copied } = await stage("evidence", async () => {
     const { bytes, options } = job;
     const reads = options.interpretation !== "none";
     const about = { regions: found, modality, domain: domain.name, wanted: options.evidence, reads };
-    return examine({ bytes, image, trustAnchors, ...about }, signal);
+    const examined = await examine({ bytes, image, trustAnchors, ...about }, signal);
+    degraded.push(...examined.degraded_checks);
+    const sought = options.evidence && threshold === usual;
+    if (sought || manifest.score.copied === undefined) return { examined, copied: examined.links.length > 0 };
+    // The score is the same whatever threshold and whether or not evidence is asked for.
+    const regions = threshold === usual ? found : findRegions(map, usual, manifest.thresholds.region_area_fraction);
+    const { copied, degraded_checks } = await findsCopies({ image, regions, domain: domain.name }, signal);
+    if (!options.evidence) degraded.push(...degraded_checks);
+    return { examined, copied };
   });
-  degraded.push(...examined.degraded_checks);
-  // The score is the same whatever threshold and whether or not evidence is asked for.
-  const usual = manifest.thresholds.pixel;
-  let copied = examined.links.length > 0;
-  if (manifest.score.copied !== undefined && !(job.options.evidence && threshold === usual)) {
-    const regions = findRegions(map, usual, manifest.thresholds.region_area_fraction);
-    const sought = await findsCopies({ image, regions, domain: domain.name }, signal);
-    copied = sought.copied;
-    if (!job.options.evidence) degraded.push(...sought.degraded_checks);
-  }
   const score = imageScore(manifest.score, {
     map,
     networkScores: localisation.networkScores,

@@ -1,6 +1,6 @@
 /**
  * The image score: a logistic of features of the finished probability map and of the network's own score, and of whether
- * the check for copies believes that a region was copied: whoever reads that evidence must not read "clear" beside it.
+ * the check for copies believes that a region was copied: a score that does not know of that evidence can contradict it.
  *
  * Every map feature is computed on the delivered 8-bit map, p = value / 255, so that Python finds the same from the same
  * file: quantiles are `numpy.quantile(p, q)` with its default linear interpolation. The closed set:
