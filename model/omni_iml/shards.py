@@ -132,8 +132,8 @@ class Stream:
     def batches(self, seed: int = 0) -> Iterator[Batch]:
         """Batches of about `size` 256² samples' worth of pixels; `seed` tells readers of one stream apart.
 
-        All batches of one side hold equally many samples, and what is left of a group waits for the next: a GPU chooses its
-        kernels anew for every shape that it meets, and we believe that to be what made training there slow (GPU.md).
+        All batches of one side hold equally many samples, and what is left of a group waits for the next: a GPU chooses
+        kernels for every new shape, and we believe that to be what made training there slow (GPU.md).
         """
         with self.lock:
             rng = np.random.default_rng([seed, int(self.rng.integers(2**31))])
