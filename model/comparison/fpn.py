@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.decoder import resize
+from omni_iml.decoder import enlarge
 from omni_iml.encoder import ENDS, WIDTHS, EfficientNetLite2, VisionHead
 from omni_iml.layers import ConvNorm
 from omni_iml.model import DOMAINS, Output
@@ -43,9 +43,9 @@ class PlainFPN(nn.Module):
         last = self.network.blocks(sixteenth, ENDS[2], ENDS[3])
         levels = [layer(x) for layer, x in zip(self.lateral, (quarter, eighth, sixteenth, last), strict=True)]
         for i in (2, 1, 0):
-            levels[i] = levels[i] + resize(levels[i + 1], levels[i])
+            levels[i] = levels[i] + enlarge(levels[i + 1], 2)
         levels = [layer(level) for layer, level in zip(self.smooth, levels, strict=True)]
-        merged = torch.stack([resize(level, quarter) for level in levels]).sum(0)
+        merged = torch.stack([enlarge(level, 2**i) for i, level in enumerate(levels)]).sum(0)
         mask = self.predict(merged)
         pooled = functional.avg_pool2d(mask, 4)
         summary = torch.cat([merged.mean((2, 3)), merged.amax((2, 3)), pooled.amax((2, 3)), mask.mean((2, 3))], 1)

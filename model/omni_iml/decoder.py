@@ -7,9 +7,9 @@ from torch.nn import functional
 from omni_iml.layers import ConvNorm
 
 
-def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear to the height and width of `like`."""
-    return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+def enlarge(x: Tensor, times: int) -> Tensor:
+    """Bilinear, [N, C, h, w] to [N, C, times·h, times·w]: onnxruntime has a faster kernel for factors than for sizes."""
+    return functional.interpolate(x, scale_factor=float(times), mode="bilinear", align_corners=False)
 
 
 class DynamicFilter(nn.Module):
@@ -72,15 +72,15 @@ class Decoder(nn.Module):
         if repeated is not None:
             levels[2] = levels[2] + repeated
         for i in (2, 1, 0):
-            levels[i] = levels[i] + resize(levels[i + 1], levels[i])
+            levels[i] = levels[i] + enlarge(levels[i + 1], 2)
         return [smooth(level) for smooth, level in zip(self.smooth, levels, strict=True)]
 
     def forward(self, pyramid: list[Tensor]) -> tuple[Tensor, Tensor]:
         """F1…F4; mask logits [N, 1, H/stride, W/stride] and decoder features [N, width, H/8, W/8]."""
         quarter, eighth, *deeper = pyramid
-        x = self.gather(torch.cat([eighth, *(resize(level, eighth) for level in deeper)], 1))
+        x = self.gather(torch.cat([eighth, *(enlarge(level, 2 ** (i + 1)) for i, level in enumerate(deeper))], 1))
         overall = quarter.mean((2, 3))
         for layer in self.filters:
             x = layer(x, overall)
-        logits = self.predict(self.refine(quarter + resize(x, quarter)))
+        logits = self.predict(self.refine(quarter + enlarge(x, 2)))
         return functional.pixel_shuffle(logits, self.finer), x

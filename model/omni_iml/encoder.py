@@ -149,7 +149,8 @@ class HighPass(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        kernels = torch.stack([torch.tensor(kernel) / scale for kernel, scale in SRM])
+        # A quarter, so that what is left after clamping lies in −2…2.
+        kernels = torch.stack([torch.tensor(kernel) / (4 * scale) for kernel, scale in SRM])
         # One group per colour channel, each with the three kernels: 9 residual channels.
         self.register_buffer("kernels", kernels[:, None].repeat(3, 1, 1, 1), persistent=False)
         self.layers = nn.Sequential(
@@ -165,7 +166,7 @@ class HighPass(nn.Module):
         # The kernels sum to zero, and zero padding would make an edge of the border: replicate it.
         with full_precision(pixels):
             residual = functional.conv2d(functional.pad(pixels, (2, 2, 2, 2), mode="replicate"), self.kernels, groups=3)
-        return self.layers(residual.clamp(-8, 8) / 4)
+        return self.layers(residual.clamp(-2, 2))
 
 
 class VisionHead(nn.Module):

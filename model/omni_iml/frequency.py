@@ -46,16 +46,19 @@ class FrequencyHead(nn.Module):
         self.table = nn.Sequential(nn.Linear(65, 64), nn.ReLU(), nn.Linear(64, width))
         self.layers = nn.Sequential(*(DilatedResidual(width, dilation) for dilation in dilations))
 
-    def coefficients(self, pixels: Tensor, qtable: Tensor) -> Tensor:
-        """Quantized DCT coefficients of the luma: pixels [N, 3, H, W] in 0…255, table [N, 64]; [N, 64, H/8, W/8]."""
+    def magnitudes(self, pixels: Tensor, qtable: Tensor) -> Tensor:
+        """What the quantized DCT coefficients of the luma are without their sign.
+
+        Pixels [N, 3, H, W] in 0…255, table [N, 64]; [N, 64, H/8, W/8].
+        """
         with full_precision(pixels):
-            luma = (pixels * self.luma).sum(1, keepdim=True) - 128
+            luma = functional.conv2d(pixels, self.luma) - 128
             scaled = functional.conv2d(luma, self.dct, stride=8) / qtable[:, :, None, None]
-            return torch.sign(scaled) * torch.floor(scaled.abs() + ROUND_UP_FROM)
+            return torch.floor(scaled.abs() + ROUND_UP_FROM)
 
     def forward(self, pixels: Tensor, qtable: Tensor, jpeg: Tensor) -> Tensor:
         """Pixels [N, 3, H, W] in 0…255, table [N, 64] ≥ 1, flag [N] in {0, 1}; [N, width, H/8, W/8]."""
-        index = self.coefficients(pixels, qtable).abs().clamp(max=CLIP).long()
+        index = self.magnitudes(pixels, qtable).clamp(max=CLIP).long()
         n, _, h, w = index.shape
         x = self.embed(index).permute(0, 1, 4, 2, 3).reshape(n, 64 * EMBEDDING, h, w)
         known = torch.cat([torch.log2(qtable) / 8, jpeg[:, None]], 1)

@@ -69,6 +69,50 @@ def next_door(query: Tensor, key: Tensor) -> Tensor:
     return likest
 
 
+def within_reach(there: Tensor, here: Tensor, dtype: torch.dtype) -> Tensor:
+    """1 where a coordinate of the keys is within reach of one of the queries, which lie twice as far apart."""
+    return ((2 * here[:, None] - there).abs() <= RADIUS).to(dtype)
+
+
+def likest_in_other_rows(query: Tensor, key: Tensor, by_row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The likest place of `key` [N, C, h, w] in the rows that `by_row` [h/2, h] says to be out of reach of `query`'s.
+
+    How like it is, its row and its column, each [N, h/2, w/2].
+    """
+    n, _, rows, columns = query.shape
+    height, width = key.shape[2:]
+    best, row, column = [], [], []
+    for part in range(PARTS):
+        some = slice(rows * part // PARTS, rows * (part + 1) // PARTS)
+        near = by_row[some, None]
+        similarity = query[:, :, some].flatten(2).transpose(1, 2) @ key.flatten(2)
+        similarity = similarity.reshape(n, near.shape[0], columns, height, width)
+        # The row first: where the largest of all lies takes three times as long to say as how large it is.
+        of, where = (similarity.amax(4) - 2 * near).max(3)
+        along = similarity.gather(3, where[..., None, None].expand(-1, -1, -1, 1, width))[..., 0, :]
+        for found, one in zip((best, row, column), (of, where, along.argmax(3)), strict=True):
+            found.append(one)
+    return torch.cat(best, 1), torch.cat(row, 1), torch.cat(column, 1)
+
+
+def likest_beside(query: Tensor, key: Tensor, by_column: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same for the rows within reach, in the columns that `by_column` [w/2, w] says to be out of it."""
+    height, width = key.shape[2:]
+    steps = range(2 * RADIUS + 1)
+
+    def in_reach(of: Tensor) -> Tensor:
+        """[N, C, h, w] to the rows within reach of every second: [N, C, h/2, 2·RADIUS+1, w]."""
+        padded = functional.pad(of, (0, 0, RADIUS, RADIUS))
+        return torch.stack([padded[:, :, step : step + height : 2] for step in steps], 3)
+
+    similarity = query.permute(0, 2, 3, 1) @ in_reach(key).permute(0, 2, 1, 3, 4).flatten(3)
+    outside = 1 - in_reach(torch.ones_like(key[:1, :1]))[0, 0, :, None]
+    similarity = similarity.reshape(*similarity.shape[:3], len(steps), width) - (2 * by_column[:, None] + 4 * outside)
+    best, where = similarity.flatten(3).max(3)
+    rows = torch.ones_like(where).cumsum(1) - 1
+    return best, where.div(width, rounding_mode="floor") + 2 * rows - RADIUS, where % width
+
+
 class SelfCorrelation(nn.Module):
     """Pretrained features at strides 4 and 8 to [N, width, H/16, W/16]: how surely each place is half of a pair.
 
@@ -94,26 +138,17 @@ class SelfCorrelation(nn.Module):
     @staticmethod
     def match(key: Tensor) -> Tensor:
         """Keys [N, C, h, w], h and w even, to what is seen of the best matches [N, 8, h/2, w/2]."""
-        n, w = key.shape[0], key.shape[3]
+        w = key.shape[3]
         strength = key.norm(dim=1, keepdim=True).clamp(min=1e-6)
         key = key / strength
         query = key[:, :, ::2, ::2]
         rows, columns = torch.ones_like(query[0, 0]).cumsum(0) - 1, torch.ones_like(query[0, 0]).cumsum(1) - 1
         all_rows, all_columns = torch.ones_like(key[0, 0]).cumsum(0) - 1, torch.ones_like(key[0, 0]).cumsum(1) - 1
-        by_row = ((2 * rows[:, :1] - all_rows[:, 0]).abs() <= RADIUS).to(key.dtype)[:, None, :, None]
-        by_column = ((2 * columns[0][:, None] - all_columns[0]).abs() <= RADIUS).to(key.dtype)[None, :, None]
-        best, where = [], []
-        for part in range(PARTS):
-            some = slice(rows.shape[0] * part // PARTS, rows.shape[0] * (part + 1) // PARTS)
-            # Subtracted rather than filled in: onnxruntime takes five times as long for that.
-            near = 2 * by_row[some] * by_column
-            similarity = query[:, :, some].flatten(2).transpose(1, 2) @ key.flatten(2)
-            similarity = similarity.reshape(n, *near.shape) - near
-            for found, of in zip((best, where), similarity.flatten(3).max(3), strict=True):
-                found.append(of)
-        best, where = torch.cat(best, 1), torch.cat(where, 1)
+        best, row, column = likest_in_other_rows(query, key, within_reach(all_rows[:, 0], rows[:, 0], key.dtype))
+        beside = likest_beside(query, key, within_reach(all_columns[0], columns[0], key.dtype))
+        nearer = beside[0] > best
+        best, row, column = (torch.where(nearer, *both) for both in zip(beside, (best, row, column), strict=True))
         distinct = ((best - next_door(query, key)) / DISTINCT).clamp(0, 1)
-        row, column = where.div(w, rounding_mode="floor"), where % w
         dy, dx = row.to(key.dtype) - 2 * rows, column.to(key.dtype) - 2 * columns
         coarse_row, coarse_column = (place.div(2, rounding_mode="floor") for place in (row, column))
         there = (coarse_row * (w // 2) + coarse_column).flatten(1)

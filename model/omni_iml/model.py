@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from omni_iml.decoder import Decoder, resize
+from omni_iml.decoder import Decoder, enlarge
 from omni_iml.encoder import ENDS, WIDTHS, EfficientNetLite2, VisionHead
 from omni_iml.frequency import FrequencyHead
 from omni_iml.gate import CoarseMask, Fusion, ModalGate
@@ -109,7 +109,7 @@ class OmniIML(nn.Module):
         pyramid = self.decoder.pyramid(quarter, passed, sixteenth, last, repeated)
         correction, features = self.decoder(pyramid)
         # The decoder corrects the coarse mask of the modality that passed: it need not find again what is found.
-        mask = correction + resize(coarse, correction)
+        mask = correction + enlarge(coarse, 8 // self.mask_stride)
         pooled = functional.avg_pool2d(mask, 16 // self.mask_stride)  # 16 px: one bright pixel is no manipulation
         summary = torch.cat(
             [features.mean((2, 3)), features.amax((2, 3)), pooled.amax((2, 3)), mask.mean((2, 3)), mask.amax((2, 3))], 1

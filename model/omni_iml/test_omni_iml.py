@@ -18,7 +18,7 @@ from omni_iml.decoder import DynamicFilter
 from omni_iml.encoder import EfficientNetLite2, HighPass
 from omni_iml.frequency import FrequencyHead, dct_kernels
 from omni_iml.losses import GATE_MARGIN, RGB_ADVANTAGE, coarse_losses, head_losses, mask_loss
-from omni_iml.matching import SelfCorrelation
+from omni_iml.matching import RADIUS, SelfCorrelation
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import INPUTS, Serving, example, export_onnx
 
@@ -57,9 +57,9 @@ def test_decoded_pixels_give_the_files_coefficients_back():
     raw = torch.nn.functional.conv2d(luma, head.dct, stride=8) / torch.tensor(table).float()[None, :, None, None]
     near = ((raw - raw.round()).abs() < 0.25).float().mean()
     assert near > 0.98
-    found = head.coefficients(tensor, torch.tensor(table).float()[None])
+    found = head.magnitudes(tensor, torch.tensor(table).float()[None])
     assert torch.equal(found, found.round())
-    assert (found - raw).abs().max() < 0.511
+    assert (found - raw.abs()).abs().max() < 0.511
 
 
 def test_high_pass_sees_nothing_in_a_flat_image_or_its_border():
@@ -76,10 +76,10 @@ def test_mixed_precision_leaves_coefficients_and_residuals_alone():
     table, head, layer = torch.full((1, 64), 5.0), FrequencyHead(), HighPass(8).eval()
     seen = {}
     layer.layers.register_forward_pre_hook(lambda _, inputs: seen.setdefault(len(seen), inputs[0]))
-    exact = head.coefficients(pixels, table)
+    exact = head.magnitudes(pixels, table)
     layer(pixels)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = head.coefficients(pixels, table)
+        mixed = head.magnitudes(pixels, table)
         layer(pixels)
     assert torch.equal(exact, mixed)
     assert torch.equal(seen[0], seen[1])
@@ -124,6 +124,20 @@ def test_self_correlation_sees_both_places_of_a_copy():
         assert closely[place][1:3, 1:3].min() == 1
         apart[place] = False
     assert likeness[apart].max() < 0.9 and closely[apart].mean() < 0.1
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (8, 12), (26, 10)])
+def test_self_correlation_finds_the_likest_place_out_of_reach(height: int, width: int):
+    key = torch.nn.functional.normalize(
+        torch.randn(2, 8, height, width, generator=torch.Generator().manual_seed(1)), dim=1
+    )
+    likeness = SelfCorrelation.match(key)[:, 0]
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    for y in range(0, height, 2):
+        for x in range(0, width, 2):
+            near = 2 * (((row - y).abs() <= RADIUS) & ((column - x).abs() <= RADIUS))
+            alike = (key[:, :, y, x, None, None] * key).sum(1) - near
+            assert torch.allclose(likeness[:, y // 2, x // 2], alike.amax((1, 2)), atol=1e-5)
 
 
 def test_self_correlation_does_not_look_next_door():
@@ -243,7 +257,7 @@ def test_augmenting_turns_mask_and_table_with_the_pixels():
     def energy(sample: dict) -> torch.Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(sample["pixels"].transpose(0, 3, 1, 2))).float()
         table = torch.from_numpy(np.ascontiguousarray(sample["qtable"])).float()
-        return head.coefficients(pixels, table).abs().sum()
+        return head.magnitudes(pixels, table).sum()
 
     for seed in range(12):
         turned = shards.augment(arrays, np.random.default_rng(seed))

@@ -5,7 +5,7 @@
 import { type Component, connectedComponents } from "../../result/components.ts";
 import { contourOf } from "../../result/contour.ts";
 import type { Plane, Point } from "../plane.ts";
-import { blurred, descriptorLength, findKeypoints, type Keypoint, sample } from "./keypoints.ts";
+import { blurred, descriptorLength, findKeypoints, type Keypoint, patchSide, sample } from "./keypoints.ts";
 
 /** From one place to the other: (x, y) ↦ (a·x − b·y + x0, b·x + a·y + y0). */
 interface Similarity {
@@ -41,6 +41,8 @@ const mostPrintedKeypoints = 600;
 const leastMatch = 0.9;
 /** The best match must be this much nearer than the next one elsewhere: repeated patterns match everywhere. */
 const nearer = 0.7;
+/** Cosine below which another place changes nothing: neither is it a match nor too near to one. */
+const leastTold = 1 - (1 - leastMatch) / nearer ** 2;
 /** Matches that agree on one similarity. */
 const fewestInliers = 5;
 /** Pixels by which an inlier may miss. */
@@ -86,33 +88,57 @@ class Nearest {
   }
 }
 
-function cosineOf(descriptors: Float32Array, a: number, b: number): number {
-  let cosine = 0;
-  for (let k = 0; k < descriptorLength; k += 4) {
-    cosine +=
-      (descriptors[a + k] ?? 0) * (descriptors[b + k] ?? 0) +
-      (descriptors[a + k + 1] ?? 0) * (descriptors[b + k + 1] ?? 0) +
-      (descriptors[a + k + 2] ?? 0) * (descriptors[b + k + 2] ?? 0) +
-      (descriptors[a + k + 3] ?? 0) * (descriptors[b + k + 3] ?? 0);
-    // Half of the patch tells most strangers apart.
-    if (k === 28 && cosine < 0.1) break;
+/** Of the values of `from` and `to` on from the `a`th and the `b`th. */
+function dot(values: Float32Array, a: number, b: number, length: number): number {
+  let sum = 0;
+  for (let k = 0; k < length; k += 4) {
+    sum +=
+      (values[a + k] ?? 0) * (values[b + k] ?? 0) +
+      (values[a + k + 1] ?? 0) * (values[b + k + 1] ?? 0) +
+      (values[a + k + 2] ?? 0) * (values[b + k + 2] ?? 0) +
+      (values[a + k + 3] ?? 0) * (values[b + k + 3] ?? 0);
   }
-  return cosine;
+  return sum;
+}
+
+const coarseLength = descriptorLength / 4;
+
+/** Of each patch the mean of 2×2 values, twice as large so that the length stays, and the length of what that leaves. */
+function coarsely(descriptors: Float32Array, count: number): { coarse: Float32Array; rest: Float32Array } {
+  const coarse = new Float32Array(count * coarseLength);
+  const rest = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    let power = 0;
+    for (let k = 0; k < coarseLength; k++) {
+      const side = patchSide / 2;
+      const at = i * descriptorLength + 2 * (Math.floor(k / side) * patchSide + (k % side));
+      const [a = 0, b = 0] = [descriptors[at], descriptors[at + 1]];
+      const [c = 0, d = 0] = [descriptors[at + patchSide], descriptors[at + patchSide + 1]];
+      const value = (a + b + c + d) / 2;
+      coarse[i * coarseLength + k] = value;
+      power += value * value;
+    }
+    rest[i] = Math.sqrt(Math.max(0, 1 - power));
+  }
+  return { coarse, rest };
 }
 
 /** For each keypoint the nearest place elsewhere in the picture, where it is much nearer than the next one. */
 function matchKeypoints(points: readonly Keypoint[], descriptors: Float32Array, apart: number): Match[] {
   const nearest = points.map(() => new Nearest());
-  points.forEach((from, i) => {
-    const mine = nearest[i];
+  const { coarse, rest } = coarsely(descriptors, points.length);
+  const [xs, ys] = [Float64Array.from(points, ({ x }) => x), Float64Array.from(points, ({ y }) => y)];
+  for (let i = 0; i < points.length; i++) {
+    const [x = 0, y = 0, left = 0] = [xs[i], ys[i], rest[i]];
     for (let j = i + 1; j < points.length; j++) {
-      const to = points[j];
-      if (to === undefined || Math.abs(from.x - to.x) + Math.abs(from.y - to.y) < apart) continue;
-      const cosine = cosineOf(descriptors, i * descriptorLength, j * descriptorLength);
-      mine?.consider(j, cosine, points);
+      // Cauchy and Schwarz: what the coarse patches leave can add no more than the product of its lengths.
+      const most = dot(coarse, i * coarseLength, j * coarseLength, coarseLength) + left * (rest[j] ?? 0);
+      if (most < leastTold || Math.abs(x - (xs[j] ?? 0)) + Math.abs(y - (ys[j] ?? 0)) < apart) continue;
+      const cosine = dot(descriptors, i * descriptorLength, j * descriptorLength, descriptorLength);
+      nearest[i]?.consider(j, cosine, points);
       nearest[j]?.consider(i, cosine, points);
     }
-  });
+  }
   return points.flatMap((from, i) => {
     const { index = -1, cosine = -1, second = -1 } = nearest[i] ?? {};
     const to = points[index];

@@ -20,7 +20,7 @@ export interface Keypoints {
   readonly descriptors: Float32Array;
 }
 
-const patchSide = 8;
+export const patchSide = 8;
 export const descriptorLength = patchSide * patchSide;
 /** Pixels of a level between the samples of a patch. */
 const spacing = 2;
@@ -193,13 +193,22 @@ function corners(plane: Plane, most: number): { x: number; y: number }[] {
   return chosen.slice(0, most);
 }
 
+/** Of a neighbourhood's pixels, row by row: a Gaussian of 3 pixels. */
+const orientationReach = 6;
+const orientationSide = 2 * orientationReach + 1;
+const orientationWeights = Float64Array.from({ length: orientationSide ** 2 }, (_, i) => {
+  const [u, v] = [(i % orientationSide) - orientationReach, Math.floor(i / orientationSide) - orientationReach];
+  return Math.exp(-(u * u + v * v) / 18);
+});
+
 /** The direction of the gradient of a wide neighbourhood. */
 function orientationAt({ data, width }: Plane, x: number, y: number): number {
   let sumX = 0;
   let sumY = 0;
-  for (let v = -6; v <= 6; v++) {
-    for (let u = -6; u <= 6; u++) {
-      const weight = Math.exp(-(u * u + v * v) / 18);
+  let i = 0;
+  for (let v = -orientationReach; v <= orientationReach; v++) {
+    for (let u = -orientationReach; u <= orientationReach; u++) {
+      const weight = orientationWeights[i++] ?? 0;
       const at = (y + v) * width + x + u;
       sumX += weight * ((data[at + 1] ?? 0) - (data[at - 1] ?? 0));
       sumY += weight * ((data[at + width] ?? 0) - (data[at - width] ?? 0));
