@@ -44,7 +44,7 @@ KINDS = {
     "copy_move": 0.015,
     "removal": 0.015,
 }
-HABITS = TEXT
+HABITS = replace(TEXT, overexposed=0.2)
 RENDERED_SHARE = 0.5
 LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a crop would hold a few letters
 LEAST_CHANGE = {"text_erase": 2.5}  # grey levels; a flat ground under thin ink changes little

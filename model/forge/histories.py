@@ -99,7 +99,8 @@ class Habits:
     forgery and the final file; qualities as (lowest, highest); grid_kept: of the first cut after the forgery being a
     multiple of 8; rescaled: of the window being shrunk before everything, by smallest_scale at most; views: of samples
     that are whole images squeezed to the size of a crop; varied: of untouched pictures that differ from place to place
-    (variation.py); shared: of images that went through a network which shrinks, sharpens and saves them its own way.
+    (variation.py); overexposed: of the others, scans whose white is clipped; shared: of images that went through a
+    network which shrinks, sharpens and saves them its own way.
     """
 
     saves_before: tuple[float, float, float] = (0.22, 0.55, 0.23)
@@ -118,6 +119,7 @@ class Habits:
     smallest_scale: float = 0.4
     views: float = 0.25
     varied: float = 0.2
+    overexposed: float = 0.0
     shared: float = 0.12
 
 

@@ -17,7 +17,7 @@ from .forgery import GROUP, Forgery, Unforgeable, Workbench
 from .histories import Afterlife, Life, SaveBook, decode, draw_afterlife, draw_life, passed_on, resize_mask, unshifted
 from .pool import Photo, Pool, Window, cut_window, resize
 from .regions import bounds, component_boxes, object_mask
-from .variation import Variation, draw_variation
+from .variation import OVEREXPOSED, Variation, draw_variation
 
 DOMAINS = ("natural", "document", "face", "scene_text")
 DOMAIN_SHARES = (0.55, 0.18, 0.12, 0.15)
@@ -201,7 +201,11 @@ class Forger:
         if min(photo.width, photo.height) < self.size:
             raise Unforgeable("photo too small")  # what is left of a receipt without its overlay may be
         habits = FORGERS[domain].HABITS
-        variation = draw_variation(rng) if rng.random() < habits.varied else None
+        variation = None
+        if rng.random() < habits.varied:
+            variation = draw_variation(rng)
+        elif habits.overexposed and rng.random() < habits.overexposed:
+            variation = Variation(OVEREXPOSED, int(rng.integers(1 << 31)))
         life = draw_life(rng, self.book, habits=habits)
         if view:
             return self._view_plan(rng, photo, variation, life)

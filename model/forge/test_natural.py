@@ -11,7 +11,7 @@ from .lettering import matching_font
 from .natural import _membrane, filled, noise_level, noise_matched, paste, seamless_clone, transformed
 from .regions import bounds, component_boxes, draw_area, horizon, matte, shape_in_frame
 from .testing import texture
-from .variation import VARIATIONS, Variation
+from .variation import OVEREXPOSED, VARIATIONS, Variation
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_some_font_matches_whatever_the_shape_of_the_text() -> None:
     assert Path(matching_font(np.random.default_rng(1), "i", part)).is_file()
 
 
-@pytest.mark.parametrize("name", VARIATIONS)
+@pytest.mark.parametrize("name", [*VARIATIONS, OVEREXPOSED])
 def test_a_variation_changes_the_picture_smoothly_and_the_same_way_again(frame: np.ndarray, name: str) -> None:
     varied = Variation(name, 3).vary(frame)
     assert varied.shape == frame.shape and varied.dtype == np.uint8

@@ -21,11 +21,12 @@ VARIATIONS = {
     "local contrast": 0.11,
     "border": 0.06,
 }
+OVEREXPOSED = "overexposed scan"  # of documents alone
 
 
 @dataclass(frozen=True)
 class Variation:
-    """One of VARIATIONS and the seed of its parameters."""
+    """One of VARIATIONS, or OVEREXPOSED, and the seed of its parameters."""
 
     name: str
     seed: int
@@ -44,6 +45,8 @@ def _varied(rng: np.random.Generator, pixels: np.ndarray, name: str) -> np.ndarr
     height, width = pixels.shape[:2]
     if name == "depth of field":
         return _defocused(rng, pixels)
+    if name == OVEREXPOSED:
+        return _overexposed(rng, pixels)
     if name == "border":
         thick = max(2, int(min(height, width) * rng.uniform(0.01, 0.08)))
         inner = pixels[thick:-thick, thick:-thick]
@@ -93,3 +96,15 @@ def _defocused(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
     first, second = np.clip(2 * distance, 0, 1), np.clip(2 * distance - 1, 0, 1)
     blurred = pixels * (1 - first) + near.astype(np.float32) * first
     return np.clip(blurred * (1 - second) + far * second + 0.5, 0, 255).astype(np.uint8)
+
+
+def _overexposed(rng: np.random.Generator, pixels: np.ndarray) -> np.ndarray:
+    """A scan whose light paper was stretched to white: part of it is clipped, the rest may have few tones left."""
+    height, width = pixels.shape[:2]
+    paper = max(64.0, float(np.percentile(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), rng.uniform(30, 80))))
+    light = 1 + (_ramp(rng, height, width) - 0.5) * np.float32(rng.uniform(0.0, 0.12))
+    bright = np.clip(pixels * (light * np.float32(255 / paper))[..., None] + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < 0.6:
+        return bright
+    step = int(rng.integers(5, 18))
+    return (255 - (255 - bright.astype(np.int16)) // step * step).clip(0).astype(np.uint8)

@@ -8,7 +8,7 @@ from omni_iml.layers import ConvNorm
 
 
 def enlarge(x: Tensor, times: int) -> Tensor:
-    """Bilinear, [N, C, h, w] to [N, C, times·h, times·w]: onnxruntime has a faster kernel for factors than for sizes."""
+    """Bilinear, [N, C, h, w] to [N, C, times·h, times·w]; onnxruntime is faster with factors than with sizes."""
     return functional.interpolate(x, scale_factor=float(times), mode="bilinear", align_corners=False)
 
 
