@@ -22,15 +22,16 @@ from .lettering import (
     altered_text,
     blurred_to,
     coverage,
-    draw_font,
     erased,
+    font_for,
     ink_and_ground,
     ink_mask,
     inked,
+    is_chinese,
     matching_font,
     steepness,
 )
-from .page import NAMES, PEN_INKS, STAMP_INKS, amount, date, render_page, signature, stamp, value
+from .page import NAMES, PEN_INKS, STAMP_INKS, amount, chinese_value, date, render_page, signature, stamp, value
 from .pool import Photo, Window, resize
 
 KINDS = {
@@ -50,6 +51,7 @@ LINE_HEIGHT = 46  # px: a text line in a window is not higher than this, or a cr
 LEAST_CHANGE = {"text_erase": 2.5}  # grey levels; a flat ground under thin ink changes little
 LEAST_CHANGE_ELSE = 6.0
 LINES = 16
+MIRRORED = 0.04  # of copied text
 MARGIN = 2  # px of paper around changed text that the mask takes in
 LEAST_AREA = 170  # px of one edit: less is a few values of a map at stride 4, and held no trace a model could find
 
@@ -114,6 +116,10 @@ def _split_line(grey: np.ndarray, box: Box, text: str) -> list[Word]:
     if len(rows) < 4:
         return []
     top, bottom = y0 + int(rows[0]), y0 + int(rows[-1]) + 1
+    if text and all(map(is_chinese, text)):  # of one width, and many of two parts that a gap divides
+        edges = np.linspace(x0, x1, len(text) + 1).round().astype(int).tolist()
+        characters = tuple((a, top, b, bottom) for a, b in itertools.pairwise(edges))
+        return [Word((x0, top, x1, bottom), characters, text)]
     runs = _runs(ink.any(axis=0))
     gap = max(2.0, 0.28 * (bottom - top))
     groups: list[list[tuple[int, int]]] = []
@@ -175,7 +181,7 @@ def _unit(rng: np.random.Generator, words: list[Word]) -> tuple[Box, str, Word]:
     """A word, two or three that follow one another, or some characters of one, with its text where known."""
     word = words[rng.integers(len(words))]
     style = rng.random()
-    if style < 0.3 and len(word.characters) >= 3:
+    if (style < 0.3 and len(word.characters) >= 3) or (is_chinese(word.text) and len(word.characters) > 6):
         count = int(rng.integers(2, min(5, len(word.characters)) + 1))
         if word.height > 16 and rng.random() < 0.4:
             count = 1
@@ -205,7 +211,7 @@ def _other_text(rng: np.random.Generator, text: str) -> str:
         return amount(rng).split()[-1]
     if style < 0.25 and DATE.fullmatch(text):
         return date(rng)
-    if style < 0.3 and text.isalpha() and len(text) > 3:
+    if style < 0.3 and text.isascii() and text.isalpha() and len(text) > 3:
         name = str(rng.choice(NAMES[rng.integers(len(NAMES))].split()))
         return name.upper() if text.isupper() else name
     return altered_text(rng, text)
@@ -247,7 +253,7 @@ def _replace(window: Window, frame: np.ndarray, words: list[Word], bench: Workbe
     method = str(rng.choice(ERASERS))
     blank = erased(frame, area, method, rng)
     matched = text and rng.random() < 0.75
-    font = matching_font(rng, text, frame[box[1] : box[3], box[0] : box[2]]) if matched else draw_font(rng)
+    font = matching_font(rng, text, frame[box[1] : box[3], box[0] : box[2]]) if matched else font_for(rng, new)
     result, drawn = _lettered(blank, box, new, like, word.height * float(rng.uniform(0.92, 1.06)), rng, font)
     if drawn[2] - drawn[0] > 1.8 * (box[2] - box[0]) + 12:
         raise Unforgeable("new text too long")
@@ -259,6 +265,8 @@ def _copy(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench
     box, text, _ = _unit(rng, words)
     source = _grown(box, frame.shape, int(rng.integers(0, 4)))  # with the paper around it, on its old grid
     patch = window.pixels[source[1] : source[3], source[0] : source[2]]
+    if rng.random() < MIRRORED:
+        patch = np.ascontiguousarray(patch[:, ::-1])
     return _put_over(frame, words, patch, source, text, rng, "")
 
 
@@ -343,7 +351,7 @@ def _erase(window: Window, frame: np.ndarray, words: list[Word], bench: Workbenc
 def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workbench, rng: np.random.Generator) -> Edit:
     word = words[rng.integers(len(words))]
     like = frame[word.box[1] : word.box[3], word.box[0] : word.box[2]]
-    new = value(rng)
+    new = chinese_value(rng) if is_chinese(word.text) else value(rng)
     if rng.random() < 0.5:
         new = new[: int(rng.integers(1, 5))].strip() or "7"
     place = rng.random()
@@ -353,7 +361,8 @@ def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workben
     else:
         shift = step if place < 0.75 else -step
         spot = (word.box[0], word.box[1] + shift, word.box[2], word.box[3] + shift)
-    font = matching_font(rng, word.text, like) if rng.random() < 0.75 else draw_font(rng)
+    text = word.text if is_chinese(word.text) or not is_chinese(new) else ""
+    font = matching_font(rng, text, like) if rng.random() < 0.75 and text else font_for(rng, new)
     result, drawn = _lettered(frame, spot, new, like, word.height * float(rng.uniform(0.9, 1.05)), rng, font)
     under = frame[drawn[1] : drawn[3], drawn[0] : drawn[2]]
     if under.size == 0 or under.std() > 22:

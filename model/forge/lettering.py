@@ -2,7 +2,8 @@
 
 Coverage maps are float32 [h,w] in 0…1 (1 = full ink). Fonts are looked up by family with fontconfig.
 Debian packages: fonts-dejavu fonts-liberation fonts-freefont-ttf fonts-urw-base35 fonts-lato fonts-comic-neue
-fonts-ocr-b fonts-dancingscript.
+fonts-ocr-b fonts-dancingscript; for Chinese fonts-arphic-gbsn00lp fonts-arphic-gkai00mp and
+fonts-wqy-microhei.
 """
 
 from __future__ import annotations
@@ -25,26 +26,37 @@ PROPORTIONAL += ("FreeSans", "Nimbus Sans", "Nimbus Sans Narrow", "Lato", "URW G
 SERIF = ("DejaVu Serif", "Liberation Serif", "FreeSerif", "Nimbus Roman", "P052", "C059", "URW Bookman")
 MONOSPACE = ("DejaVu Sans Mono", "Liberation Mono", "FreeMono", "Nimbus Mono PS", "OCR B")
 HANDWRITING = ("Dancing Script", "Z003")
-STYLES = {"sans": PROPORTIONAL, "serif": SERIF, "mono": MONOSPACE, "hand": HANDWRITING}
+CHINESE = ("AR PL SungtiL GB", "AR PL KaitiM GB", "WenQuanYi Micro Hei")
+STYLES = {"sans": PROPORTIONAL, "serif": SERIF, "mono": MONOSPACE, "hand": HANDWRITING, "chinese": CHINESE}
 
 
 @functools.cache
 def font_files(style: str) -> tuple[str, ...]:
-    """Files of a style's installed families, sorted; falls back on every installed TrueType font.
+    """Files of a style's installed families, sorted; falls back on every installed TrueType font, for Chinese on none.
 
     FORGE_FONTS names a folder of fonts by style instead, for machines that have none.
     """
     if "FORGE_FONTS" in os.environ:
-        return tuple(sorted(str(path) for path in Path(os.environ["FORGE_FONTS"], style).iterdir()))
+        return tuple(sorted(str(path) for path in Path(os.environ["FORGE_FONTS"], style).glob("*")))
     found: set[str] = set()
     for family in STYLES[style]:
         listing = subprocess.run(["fc-list", f":family={family}", "file"], capture_output=True, text=True, check=False)
         found |= {line.rstrip(": \n") for line in listing.stdout.splitlines()}
-    if not found:
+    if not found and style != "chinese":
         listing = subprocess.run(["fc-list", ":", "file"], capture_output=True, text=True, check=True)
         found = {line.rstrip(": \n") for line in listing.stdout.splitlines()}
-    files = sorted(name for name in found if name.endswith((".ttf", ".otf")))
+    files = sorted(name for name in found if name.endswith((".ttf", ".otf", ".ttc")))
     return tuple(name for name in files if "Thin" not in name and "Hairline" not in name)
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text has characters that only the Chinese fonts have."""
+    return any("\u4e00" <= letter <= "\u9fff" for letter in text)
+
+
+def font_for(rng: np.random.Generator, text: str) -> str:
+    """A print font that has the text's characters."""
+    return draw_font(rng, "chinese" if is_chinese(text) else None)
 
 
 def draw_font(rng: np.random.Generator, style: str | None = None) -> str:
@@ -86,12 +98,12 @@ def matching_font(rng: np.random.Generator, text: str, part: np.ndarray, tries: 
     grey = cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_RGB2GRAY).astype(np.float32)
     _, ground, contrast = ink_and_ground(part)
     if not text.strip() or contrast < 15:
-        return draw_font(rng)
+        return font_for(rng, text)
     wanted = np.abs(grey - float(ground.mean()))
     wanted -= wanted.mean()
     best, best_score = "", -np.inf
     for _ in range(tries):
-        font = draw_font(rng)
+        font = font_for(rng, text)
         ink = coverage(text, font, part.shape[0])
         proportion = (ink.shape[1] / ink.shape[0]) / (part.shape[1] / part.shape[0])
         drawn = resize(ink, part.shape[1], part.shape[0])
@@ -225,6 +237,15 @@ def _blank_neighbour(pixels: np.ndarray, box: tuple[int, int, int, int]) -> np.n
 
 
 DIGITS, LETTERS = "0123456789", "abcdefghijklmnopqrstuvwxyz"
+# 380 of the most frequent ones.
+HANZI = (
+    "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可里后小么心多天而能好都然没日于起"
+    "还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意进把法此实回二理美点月明其种"
+    "声全工己话儿者向情部正名定女问力机给等几很业最间新什打便位因重被走电四第门相次东政海口使教西再平真听世气信北少关并内加化由却代"
+    "军产入先山五太水万市眼体别处总才场师书比住员九笑性通目华报立马命张活难神数件安表原车白应路期叫死常提感金何更反合放做系计或司利"
+    "受光王果亲界及今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题建南度统色字请交爱让认算论百吃义科怎元社术结六功指思非"
+    "流每青管夫连远资队跟带花快条院变联言权往展该领传近留红治决周保达办运武半候七必城父强步完革深区即求品士转量空甚众技轻程告江语英基"
+)
 
 
 def altered_text(rng: np.random.Generator, text: str, share: float = 0.6) -> str:
@@ -236,7 +257,10 @@ def altered_text(rng: np.random.Generator, text: str, share: float = 0.6) -> str
     chosen = [index for index in places if rng.random() < share] or [places[rng.integers(len(places))]]
     for index in chosen:
         old = letters[index]
-        choices = DIGITS if old.isdigit() else (LETTERS.upper() if old.isupper() else LETTERS)
+        if is_chinese(old):
+            choices = HANZI
+        else:
+            choices = DIGITS if old.isdigit() else (LETTERS.upper() if old.isupper() else LETTERS)
         others = [letter for letter in choices if letter != old]
         letters[index] = others[rng.integers(len(others))]
     return "".join(letters)

@@ -5,12 +5,15 @@ A page is a Photo with one quad a text line, so that the document forgers treat 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
 from .histories import camera_noise
-from .lettering import coverage_at_size, draw_font, text_width
+from .lettering import HANZI, coverage_at_size, draw_font, font_files, text_width
 from .pool import Photo
 
 WORDS = (
@@ -42,12 +45,41 @@ LABELS = (
     "Place|Signature|Policy no.|Period|IBAN|Due date|Item|Quantity|Unit price|Balance|Passport No.|Department"
 ).split("|")
 
+CHINESE_SHARE = 0.2  # of pages, where there are fonts for it
+CHINESE_NAMES = "王建国|李秀英|张伟明|刘洋|陈静怡|杨光|赵志强|黄丽华|周杰|吴晓燕|徐文斌|孙浩然".split("|")
+CHINESE_HEADINGS = (
+    "增值税专用发票|商标注册证|营业执照|收据|合同书|证明|通知书|申请表|身份证明|成绩单|检验报告|授权委托书|变更证明"
+).split("|")
+CHINESE_LABELS = (
+    "姓名|日期|地址|金额|合计|编号|电话|注册人|注册日期|有效期至|注册人地址|证件号码|单价|数量|开户行|账号|项目|备注|单位|负责人|发证机关"
+).split("|")
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a page says: headings, labels, stamps, a table's columns, running text, and what stands behind a label.
+
+    `gap` is what parts the words of a line; `fonts` the style of its fonts, None for any print style.
+    """
+
+    headings: list[str]
+    labels: list[str]
+    stamps: list[str]
+    columns: tuple[str, str, str]
+    phrase: Callable[[np.random.Generator, int], str]
+    value: Callable[[np.random.Generator], str]
+    gap: str
+    fonts: str | None
+
 
 class Sheet:
     """A page being filled: an RGB canvas, and the text lines laid on it so far."""
 
-    def __init__(self, rng: np.random.Generator, width: int, height: int, paper: tuple[int, int, int]):
+    def __init__(
+        self, rng: np.random.Generator, width: int, height: int, paper: tuple[int, int, int], language: Language
+    ):
         self.rng = rng
+        self.language = language
         self.canvas = Image.new("RGB", (width, height), paper)
         self.drawing = ImageDraw.Draw(self.canvas)
         self.quads: list[list[list[float]]] = []
@@ -107,7 +139,50 @@ def value(rng: np.random.Generator) -> str:
     return NAMES[rng.integers(len(NAMES))]
 
 
-def stamp(rng: np.random.Generator, side: int) -> np.ndarray:
+def chinese_phrase(rng: np.random.Generator, words: int) -> str:
+    """About as much text as that many English words hold, now and then with a number in it."""
+    text = "".join(rng.choice(list(HANZI), int(rng.integers(1, 3)) * words))
+    if rng.random() < 0.2:
+        place = int(rng.integers(len(text)))
+        return text[:place] + str(int(rng.integers(2, 9999))) + text[place:]
+    return text
+
+
+def chinese_value(rng: np.random.Generator) -> str:
+    """What stands behind a label: also a date or a sum as they are written there, a name, a place."""
+    style = rng.random()
+    if style < 0.2:
+        return f"{int(rng.integers(1998, 2026))}年{int(rng.integers(1, 13)):02d}月{int(rng.integers(1, 29)):02d}日"
+    if style < 0.3:
+        return f"￥{amount(rng).split()[-1].lstrip('$')}"
+    if style < 0.5:
+        return CHINESE_NAMES[rng.integers(len(CHINESE_NAMES))]
+    return chinese_phrase(rng, 4) if style < 0.75 else value(rng)
+
+
+ENGLISH = Language(
+    HEADINGS,
+    LABELS,
+    ["PAID", "APPROVED", "COPY", "RECEIVED", "ORIGINAL"],
+    ("Item", "Qty", "Price"),
+    phrase,
+    value,
+    " ",
+    None,
+)
+CHINESE = Language(
+    CHINESE_HEADINGS,
+    CHINESE_LABELS,
+    ["已付款", "财务专用章", "合同专用章", "复印件", "原件"],
+    ("项目", "数量", "金额"),
+    chinese_phrase,
+    chinese_value,
+    "",
+    "chinese",
+)
+
+
+def stamp(rng: np.random.Generator, side: int, language: Language = ENGLISH) -> np.ndarray:
     """Coverage of a rubber stamp: a ring or a frame with text, worn ink, turned a little."""
     canvas = np.zeros((side, side), np.uint8)
     thick = max(1, side // 40)
@@ -120,10 +195,8 @@ def stamp(rng: np.random.Generator, side: int) -> np.ndarray:
         top = int(side * 0.3)
         cv2.rectangle(canvas, (thick, top), (side - thick - 1, side - top), 255, thick, cv2.LINE_AA)
         box_height = 0.22
-    label = str(
-        rng.choice(["PAID", "APPROVED", "COPY", "RECEIVED", "ORIGINAL", date(rng), "No. " + str(rng.integers(999))])
-    )
-    ink = coverage_at_size(label, draw_font(rng, "sans"), max(8, int(side * box_height)))
+    label = str(rng.choice([*language.stamps, date(rng), "No. " + str(rng.integers(999))]))
+    ink = coverage_at_size(label, draw_font(rng, language.fonts or "sans"), max(8, int(side * box_height)))
     fit = min(1.0, 0.6 * side / ink.shape[1])
     ink = cv2.resize(
         ink, (max(4, int(ink.shape[1] * fit)), max(4, int(ink.shape[0] * fit))), interpolation=cv2.INTER_AREA
@@ -170,15 +243,17 @@ def render_page(rng: np.random.Generator) -> Photo:
     paper = (255 - int(rng.integers(0, 8)), 255 - tint // 2, 255 - tint)
     if rng.random() < 0.15:
         paper = tuple(int(v) for v in rng.integers(190, 250, 3))  # coloured stock, cards
-    sheet = Sheet(rng, width, height, paper)
+    language = CHINESE if font_files("chinese") and rng.random() < CHINESE_SHARE else ENGLISH
+    sheet = Sheet(rng, width, height, paper, language)
     size = int(rng.integers(15, 34))
     ink = INKS[rng.integers(len(INKS))]
     style = str(rng.choice(["letter", "invoice", "form", "receipt"], p=[0.3, 0.3, 0.2, 0.2]))
-    font = draw_font(rng, "mono") if style == "receipt" else draw_font(rng)
-    bold = draw_font(rng, "sans")
+    font = draw_font(rng, language.fonts or ("mono" if style == "receipt" else None))
+    bold = draw_font(rng, language.fonts or "sans")
     margin = int(width * rng.uniform(0.05, 0.12))
     y = int(height * rng.uniform(0.03, 0.08))
-    sheet.write(margin, y, HEADINGS[rng.integers(len(HEADINGS))], bold, int(size * rng.uniform(1.3, 2.0)), ink)
+    heading = language.headings[rng.integers(len(language.headings))]
+    sheet.write(margin, y, heading, bold, int(size * rng.uniform(1.3, 2.0)), ink)
     y += int(size * 2.8)
     while y < height - 3 * size:
         block = style if rng.random() < 0.8 else str(rng.choice(["letter", "invoice", "form"]))
@@ -186,7 +261,7 @@ def render_page(rng: np.random.Generator) -> Photo:
     for _ in range(int(rng.choice(3, p=[0.45, 0.4, 0.15]))):  # authentic ones, or stamps would mean "forged"
         side = int(rng.uniform(0.14, 0.25) * width)
         spot = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
-        sheet.mark(stamp(rng, side), *spot, STAMP_INKS[rng.integers(len(STAMP_INKS))])
+        sheet.mark(stamp(rng, side, language), *spot, STAMP_INKS[rng.integers(len(STAMP_INKS))])
     for _ in range(int(rng.choice(3, p=[0.45, 0.4, 0.15]))):
         sign = signature(rng, int(width * 0.28), int(width * 0.1))
         spot = int(rng.integers(0, width - sign.shape[1])), int(rng.integers(height // 2, height - sign.shape[0]))
@@ -202,11 +277,12 @@ def _letter(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int, 
     rng = sheet.rng
     room = sheet.canvas.width - 2 * x
     for _ in range(int(rng.integers(2, 7))):
-        words = phrase(rng, 14).split()
-        while words and text_width(font, size, " ".join(words)) > room:
+        gap, text = sheet.language.gap, sheet.language.phrase(rng, 14)
+        words = text.split(gap) if gap else list(text)
+        while words and text_width(font, size, gap.join(words)) > room:
             words.pop()
         if words:
-            sheet.write(x, y, " ".join(words), font, size, ink)
+            sheet.write(x, y, gap.join(words), font, size, ink)
         y += int(size * 1.45)
         if y > sheet.canvas.height - 2 * size:
             break
@@ -216,12 +292,13 @@ def _letter(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int, 
 def _form(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int, int, int]) -> int:
     rng = sheet.rng
     filled_in = rng.random()  # by hand, by another machine, or printed with the form
-    value_font = draw_font(rng, "hand") if filled_in < 0.25 else draw_font(rng) if filled_in < 0.6 else font
+    fonts, labels = sheet.language.fonts, sheet.language.labels
+    value_font = draw_font(rng, fonts or ("hand" if filled_in < 0.25 else None)) if filled_in < 0.6 else font
     value_ink = PEN_INKS[rng.integers(len(PEN_INKS))] if filled_in < 0.25 else ink
     column = x + int(sheet.canvas.width * rng.uniform(0.25, 0.38))
     for _ in range(int(rng.integers(2, 6))):
-        sheet.write(x, y, LABELS[rng.integers(len(LABELS))] + ":", font, size, ink)
-        sheet.write(column, y, value(rng), value_font, size, value_ink)
+        sheet.write(x, y, labels[rng.integers(len(labels))] + ":", font, size, ink)
+        sheet.write(column, y, sheet.language.value(rng), value_font, size, value_ink)
         if rng.random() < 0.4:
             line = y + int(size * 1.25)
             sheet.drawing.line((column, line, sheet.canvas.width - x, line), fill=(120, 120, 120), width=1)
@@ -243,7 +320,8 @@ def _invoice(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int,
             break
         if row == 0 and rng.random() < 0.4:
             sheet.drawing.rectangle((x, y - 4, right, y - 4 + step), fill=(215, 220, 228))
-        texts = ("Item", "Qty", "Price") if row == 0 else (phrase(rng, 2), str(rng.integers(1, 99)), amount(rng))
+        filled = (sheet.language.phrase(rng, 2), str(rng.integers(1, 99)), amount(rng))
+        texts = sheet.language.columns if row == 0 else filled
         for column, text in zip(columns, texts, strict=True):
             sheet.write(column, y + 2, text, font, size, ink)
         y += step
@@ -261,7 +339,9 @@ def _receipt(sheet: Sheet, x: int, y: int, font: str, size: int, ink: tuple[int,
     for _ in range(int(rng.integers(3, 9))):
         if y > sheet.canvas.height - 2 * size:
             break
-        left = LABELS[rng.integers(len(LABELS))] if rng.random() < 0.4 else phrase(rng, int(rng.integers(1, 4))).upper()
+        labels, words = sheet.language.labels, int(rng.integers(1, 4))
+        labelled = rng.random() < 0.4
+        left = labels[rng.integers(len(labels))] if labelled else sheet.language.phrase(rng, words).upper()
         sheet.write(x, y, left, font, size, ink)
         if rng.random() < 0.8:
             sheet.write(right, y, amount(rng), font, size, ink)
