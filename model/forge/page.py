@@ -5,6 +5,7 @@ A page is a Photo with one quad a text line, so that the document forgers treat 
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -180,6 +181,14 @@ CHINESE = Language(
     "",
     "chinese",
 )
+
+
+# All that such pages are written with.
+CHINESE_CHARACTERS = "".join(
+    sorted(
+        {*string.printable.strip(), *HANZI, *"年月日￥€", *"".join([*CHINESE_NAMES, *CHINESE.columns, *CHINESE.stamps])}
+    )
+) + "".join([*CHINESE_HEADINGS, *CHINESE_LABELS])
 
 
 def stamp(rng: np.random.Generator, side: int, language: Language = ENGLISH) -> np.ndarray:

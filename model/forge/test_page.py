@@ -30,6 +30,12 @@ def test_chinese_characters_are_cells_of_one_width_whatever_gaps_they_have():
     assert word.height == 24
 
 
+def test_all_characters_of_chinese_pages_are_listed():
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        assert set(page.chinese_phrase(rng, 6) + page.chinese_value(rng)) <= {*page.CHINESE_CHARACTERS, " "}
+
+
 @chinese_fonts
 def test_a_page_in_chinese_has_lines_of_it_and_figures(monkeypatch):
     monkeypatch.setattr(page, "CHINESE_SHARE", 1.0)

@@ -7,9 +7,11 @@ import tarfile
 from collections.abc import Iterator
 
 import torch
+from fontTools import subset
 
 from forge import others
 from forge.lettering import STYLES, font_files
+from forge.page import CHINESE_CHARACTERS
 from omni_iml.encoder import EfficientNetLite2
 
 from .light_pool import Crop, index, landmarks, light_pool
@@ -48,6 +50,18 @@ def saved(content: dict) -> bytes:
     return file.getvalue()
 
 
+def characters_alone(file: pathlib.Path, text: str) -> bytes:
+    """A font with no other characters than the text's: a Chinese one is fifty times as large as is needed."""
+    options = subset.Options(font_number=0, hinting=False, layout_features=[])
+    with subset.load_font(str(file), options) as font:
+        reducer = subset.Subsetter(options)
+        reducer.populate(text=text)
+        reducer.subset(font)
+        written = io.BytesIO()
+        subset.save_font(font, written, options)
+    return written.getvalue()
+
+
 def base_files(checkpoint: pathlib.Path | None) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the encoder's weights, the checkpoint to start from, and the fonts."""
     network = EfficientNetLite2()
@@ -59,8 +73,14 @@ def base_files(checkpoint: pathlib.Path | None) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=fonts, mode="w:xz") as archive:
         for style in STYLES:
             for file in map(pathlib.Path, font_files(style)):
-                if not file.stem.startswith("Lato-") or file.stem.removeprefix("Lato-") in WEIGHTS:
-                    archive.add(file, f"fonts/{style}/{file.name}")
+                name = f"fonts/{style}/{file.name}"
+                if style == "chinese":
+                    content = characters_alone(file, CHINESE_CHARACTERS)
+                    entry = tarfile.TarInfo(str(pathlib.PurePath(name).with_suffix(".ttf")))
+                    entry.size = len(content)
+                    archive.addfile(entry, io.BytesIO(content))
+                elif not file.stem.startswith("Lato-") or file.stem.removeprefix("Lato-") in WEIGHTS:
+                    archive.add(file, name)
     yield "fonts.tar.xz", fonts.getvalue()
 
 
