@@ -361,8 +361,7 @@ def _insert(window: Window, frame: np.ndarray, words: list[Word], bench: Workben
     else:
         shift = step if place < 0.75 else -step
         spot = (word.box[0], word.box[1] + shift, word.box[2], word.box[3] + shift)
-    text = word.text if is_chinese(word.text) or not is_chinese(new) else ""
-    font = matching_font(rng, text, like) if rng.random() < 0.75 and text else font_for(rng, new)
+    font = matching_font(rng, word.text, like) if rng.random() < 0.75 else font_for(rng, new)
     result, drawn = _lettered(frame, spot, new, like, word.height * float(rng.uniform(0.9, 1.05)), rng, font)
     under = frame[drawn[1] : drawn[3], drawn[0] : drawn[2]]
     if under.size == 0 or under.std() > 22:

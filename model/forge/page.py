@@ -184,11 +184,8 @@ CHINESE = Language(
 
 
 # All that such pages are written with.
-CHINESE_CHARACTERS = "".join(
-    sorted(
-        {*string.printable.strip(), *HANZI, *"年月日￥€", *"".join([*CHINESE_NAMES, *CHINESE.columns, *CHINESE.stamps])}
-    )
-) + "".join([*CHINESE_HEADINGS, *CHINESE_LABELS])
+CHINESE_WORDS = (CHINESE_NAMES, CHINESE.headings, CHINESE.labels, CHINESE.stamps, CHINESE.columns)
+CHINESE_CHARACTERS = "".join({*string.printable.strip(), *HANZI, *"年月日￥€", *"".join(map("".join, CHINESE_WORDS))})
 
 
 def stamp(rng: np.random.Generator, side: int, language: Language = ENGLISH) -> np.ndarray:

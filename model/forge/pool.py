@@ -201,8 +201,8 @@ class Pool:
             rows = [
                 Record(row["dest"], row["domain"], row["set"], int(row["width"]), int(row["height"]))
                 for row in csv.DictReader(file)
+                if row["dest"] not in EDITED
             ]
-        rows = [row for row in rows if row.dest not in EDITED]
         wanted = {"train": (False,), "val": (True,), "all": (False, True)}[split]
         self.records = [record for record in rows if record.is_validation in wanted]
         own = self.folder / FACE_LANDMARKS.name  # a light pool's crops have landmarks of their own

@@ -68,7 +68,7 @@ def test_high_pass_sees_nothing_in_a_flat_image_or_its_border():
     residual = torch.nn.functional.conv2d(
         torch.nn.functional.pad(flat, (2, 2, 2, 2), mode="replicate"), layer.kernels, groups=3
     )
-    assert residual.abs().max() < 1e-3
+    assert 4 * residual.abs().max() < 1e-3  # the kernels are quarters
 
 
 def test_mixed_precision_leaves_coefficients_and_residuals_alone():

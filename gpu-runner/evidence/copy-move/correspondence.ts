@@ -88,7 +88,7 @@ class Nearest {
   }
 }
 
-/** Of the values of `from` and `to` on from the `a`th and the `b`th. */
+/** The dot product of `length` values from the `a`th on with those from the `b`th on; `length` is a multiple of 4. */
 function dot(values: Float32Array, a: number, b: number, length: number): number {
   let sum = 0;
   for (let k = 0; k < length; k += 4) {
@@ -101,7 +101,8 @@ function dot(values: Float32Array, a: number, b: number, length: number): number
   return sum;
 }
 
-const coarseLength = descriptorLength / 4;
+const coarseSide = patchSide / 2;
+const coarseLength = coarseSide * coarseSide;
 
 /** Of each patch the mean of 2×2 values, twice as large so that the length stays, and the length of what that leaves. */
 function coarsely(descriptors: Float32Array, count: number): { coarse: Float32Array; rest: Float32Array } {
@@ -110,8 +111,7 @@ function coarsely(descriptors: Float32Array, count: number): { coarse: Float32Ar
   for (let i = 0; i < count; i++) {
     let power = 0;
     for (let k = 0; k < coarseLength; k++) {
-      const side = patchSide / 2;
-      const at = i * descriptorLength + 2 * (Math.floor(k / side) * patchSide + (k % side));
+      const at = i * descriptorLength + 2 * (Math.floor(k / coarseSide) * patchSide + (k % coarseSide));
       const [a = 0, b = 0] = [descriptors[at], descriptors[at + 1]];
       const [c = 0, d = 0] = [descriptors[at + patchSide], descriptors[at + patchSide + 1]];
       const value = (a + b + c + d) / 2;
