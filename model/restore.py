@@ -20,6 +20,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from omni_iml.branches import initializers_of, nodes_of
 from omni_iml.model import Config, OmniIML
 from omni_iml.serving import example
 from omni_iml.shards import Batch, Stream
@@ -55,7 +56,7 @@ def folded_pairs(model: OmniIML) -> list[Pair]:
 def mask_stride(path: str) -> int:
     """A graph's mask stride in pixels: how many values its last convolution gives for each place of 4 px."""
     graph = onnx.load(path).graph
-    values = next(one.dims[0] for one in graph.initializer if one.name == "model.decoder.predict.bias")
+    values = next(one.dims[0] for one in initializers_of(graph) if one.name == "model.decoder.predict.bias")
     return {1: 4, 4: 2}[values]
 
 
@@ -65,14 +66,14 @@ def load_graph(model: OmniIML, path: str) -> list[Pair]:
     Raises ValueError where the graph is not of this configuration.
     """
     graph = onnx.load(path).graph
-    values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in initializers_of(graph)}
     own = model.state_dict()
     named = {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
     named = {name: value for name, value in named.items() if name in own}
     pairs = folded_pairs(model)
     folded = [
         [values[name] for name in node.input[1:]]
-        for node in graph.node
+        for node in nodes_of(graph)
         if node.op_type == "Conv" and node.input[1].startswith("onnx::")
     ]
     shapes = [[tuple(value.shape) for value in one] for one in folded]

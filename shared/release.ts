@@ -90,6 +90,11 @@ export const releaseManifest = z.object({
      * `copied_region`). Releases before 0.10.2 have none: the score is the network's alone.
      */
     copied: z.number().min(0).optional(),
+    /**
+     * Added where a region was compressed apart from the rest: in JPEGs by evidence `region_compression_differs`, in other
+     * files by `jpeg_ghost` or `jpeg_grid_shifted`. Releases before 0.10.4 have none.
+     */
+    recompressed: z.number().min(0).optional(),
   }),
   /** Releases before 0.3 have none. */
   interpretation: interpretationManifest.optional(),

@@ -7,7 +7,8 @@ import type { DecodedImage } from "../image/decode.ts";
 import { rgbPicture } from "../image/displayed.ts";
 import { nearestQuality } from "../image/jpeg.ts";
 import { displayedPoint, displayedSize, storedPoint } from "../image/orientation.ts";
-import type { Caveat, DegradedCheck, Evidence } from "./codes.ts";
+import type { Caveat, CheckName, DegradedCheck, Evidence } from "./codes.ts";
+import { historiesDiffer } from "./compression/history.ts";
 import { historyEvidence, tableEvidence } from "./compression/statements.ts";
 import { type CopyLink, copyEvidence } from "./copy-move/statements.ts";
 import { Findings } from "./findings.ts";
@@ -47,12 +48,22 @@ export interface ExamineInput {
   readonly reads: boolean;
 }
 
+/** What the checks besides the network found in its regions, each with a weight of its own in the score. */
+export interface RegionTraces {
+  /** What lies in a region is there a second time, down to its grain. */
+  readonly copied: boolean;
+  /** A region was compressed apart from the rest. */
+  readonly recompressed: boolean;
+}
+
 export interface Examined {
   readonly evidence: Evidence[];
   readonly input_quality: Caveat[];
   readonly degraded_checks: DegradedCheck[];
   /** Places that show the same, for the overlay, in pixels of the displayed image. */
   readonly links: readonly CopyLink[];
+  /** Where evidence is wanted: what of it the score listens to. */
+  readonly traces: RegionTraces;
   /** By region id. */
   readonly texts: ReadonlyMap<string, RegionText>;
 }
@@ -67,7 +78,7 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
   const findings = new Findings(signal);
   const limits: Limits = { milliseconds: checkTime, signal };
   findings.state("modality", { modality, jpeg_traces_available: image.jpeg });
-  const [metadata, links, sampling, texts] = await Promise.all([
+  const [metadata, links, grain, texts] = await Promise.all([
     findings.attempt("metadata", () => examineMetadata(input, findings)),
     wanted ? findings.attempt("copy_move", () => examineCopies(input, limits, findings)) : null,
     examineGrain(input, limits, findings),
@@ -81,11 +92,12 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
       facts: { ...shown, format: image.header.format, frames: image.frames },
       jpeg: image.header.jpeg,
       metadata,
-      sampling,
+      sampling: grain.sampling,
       printed: showsText(input.domain),
     }),
     degraded_checks: findings.degraded,
     links: links ?? [],
+    traces: { copied: links !== null && links.length > 0, recompressed: grain.recompressed },
     texts,
   };
 }
@@ -140,7 +152,7 @@ async function examineGrain(
   { image, regions, domain, wanted }: ExamineInput,
   limits: Limits,
   findings: Findings,
-): Promise<Sampling | null> {
+): Promise<{ sampling: Sampling | null; recompressed: boolean }> {
   const { picture, placed } = await windowOf(image, regions);
   const pixels = picture.width * picture.height;
   const sampling = await findings.attempt("resampling", async () => {
@@ -148,15 +160,22 @@ async function examineGrain(
     samplingEvidence(found, { pixels, printed: showsText(domain) }, findings.state);
     return found;
   });
-  if (!wanted) return sampling;
-  const { jpeg } = image.header;
-  const table =
-    image.jpeg && jpeg ? { table: jpeg.firstTable, quality: jpeg.quality ?? nearestQuality(jpeg.firstTable) } : null;
-  await findings.attempt("compression_history", async () => {
-    const history = await thread.run({ kind: "history", picture, jpeg: table, regions: placed }, limits);
-    historyEvidence(history, table?.quality ?? null, pixels, findings.state);
+  if (!wanted) return { sampling, recompressed: false };
+  const jpeg = tableOf(image);
+  const recompressed = await findings.attempt("compression_history", async () => {
+    const history = await thread.run(
+      { kind: "history", picture, jpeg, regions: placed, differencesOnly: false },
+      limits,
+    );
+    historyEvidence(history, jpeg?.quality ?? null, pixels, findings.state);
+    return historiesDiffer(history, jpeg !== null);
   });
-  return sampling;
+  return { sampling, recompressed: recompressed ?? false };
+}
+
+function tableOf({ jpeg, header }: DecodedImage): { table: Int32Array; quality: number } | null {
+  if (!jpeg || header.jpeg === null) return null;
+  return { table: header.jpeg.firstTable, quality: header.jpeg.quality ?? nearestQuality(header.jpeg.firstTable) };
 }
 
 /** At most `mostPixels` around the weightiest region, on the stored 8×8 grid. */
@@ -199,22 +218,32 @@ function middleOf(polygon: readonly Point[]): Point {
   return [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
 }
 
-/** Whether what lies in one of the regions was copied: as `examine` finds it, for the score alone. */
-export async function findsCopies(
-  input: CopiesInput,
+/** What `examine` finds in the regions that the score listens to, as far as a release wants it, and nothing else. */
+export async function findTraces(
+  input: Pick<ExamineInput, "image" | "regions" | "domain">,
+  wanted: { readonly [Trace in keyof RegionTraces]: boolean },
   signal: AbortSignal,
-): Promise<{ copied: boolean; degraded_checks: DegradedCheck[] }> {
-  if (input.regions.length === 0) return { copied: false, degraded_checks: [] };
+): Promise<{ traces: RegionTraces; degraded_checks: DegradedCheck[] }> {
+  const { image, regions } = input;
   const findings = new Findings(signal);
   const limits: Limits = { milliseconds: checkTime, signal };
-  const links = await findings.attempt("copy_move", () => examineCopies(input, limits, findings));
-  return { copied: links !== null && links.length > 0, degraded_checks: findings.degraded };
+  const within = <Found>(check: CheckName, trace: boolean, find: () => Promise<Found>) =>
+    trace && regions.length > 0 ? findings.attempt(check, find) : null;
+  const [links, recompressed] = await Promise.all([
+    within("copy_move", wanted.copied, () => examineCopies(input, limits, findings)),
+    within("compression_history", wanted.recompressed, async () => {
+      const { picture, placed } = await windowOf(image, regions);
+      const jpeg = tableOf(image);
+      const task = { kind: "history", picture, jpeg, regions: placed, differencesOnly: true } as const;
+      return historiesDiffer(await thread.run(task, limits), jpeg !== null);
+    }),
+  ]);
+  const traces = { copied: links !== null && links.length > 0, recompressed: recompressed ?? false };
+  return { traces, degraded_checks: findings.degraded };
 }
 
-type CopiesInput = Pick<ExamineInput, "image" | "regions" | "domain">;
-
 async function examineCopies(
-  { image, regions, domain }: CopiesInput,
+  { image, regions, domain }: Pick<ExamineInput, "image" | "regions" | "domain">,
   limits: Limits,
   findings: Findings,
 ): Promise<CopyLink[]> {

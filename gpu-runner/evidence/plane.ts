@@ -28,19 +28,21 @@ export function lumaOf({ pixels, width, height }: RgbPixels): Plane {
 /** 1 where a pixel's centre lies inside the polygon (even-odd rule). */
 export function rasterize(polygon: readonly Point[], width: number, height: number): Uint8Array {
   const inside = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const crossings: number[] = [];
-    polygon.forEach(([x1, y1], i) => {
-      const [x2, y2] = polygon[(i + 1) % polygon.length] ?? [x1, y1];
-      if (y1 <= y + 0.5 !== y2 <= y + 0.5) crossings.push(x1 + ((y + 0.5 - y1) / (y2 - y1)) * (x2 - x1));
-    });
-    crossings.sort((a, b) => a - b);
-    for (let i = 0; i + 1 < crossings.length; i += 2) {
-      const from = Math.max(0, Math.ceil((crossings[i] ?? 0) - 0.5));
-      const to = Math.min(width, Math.ceil((crossings[i + 1] ?? 0) - 0.5));
+  const crossings: number[][] = Array.from({ length: height }, () => []);
+  polygon.forEach(([x1, y1], i) => {
+    const [x2, y2] = polygon[(i + 1) % polygon.length] ?? [x1, y1];
+    const from = Math.max(0, Math.ceil(Math.min(y1, y2) - 0.5));
+    const to = Math.min(height, Math.ceil(Math.max(y1, y2) - 0.5));
+    for (let y = from; y < to; y++) crossings[y]?.push(x1 + ((y + 0.5 - y1) / (y2 - y1)) * (x2 - x1));
+  });
+  crossings.forEach((row, y) => {
+    row.sort((a, b) => a - b);
+    for (let i = 0; i + 1 < row.length; i += 2) {
+      const from = Math.max(0, Math.ceil((row[i] ?? 0) - 0.5));
+      const to = Math.min(width, Math.ceil((row[i + 1] ?? 0) - 0.5));
       if (to > from) inside.fill(1, y * width + from, y * width + to);
     }
-  }
+  });
   return inside;
 }
 

@@ -21,6 +21,7 @@ export type Task =
       readonly picture: RgbPixels;
       readonly jpeg: { readonly table: Int32Array; readonly quality: number } | null;
       readonly regions: readonly PlacedRegion[];
+      readonly differencesOnly: boolean;
     }
   | { readonly kind: "sampling"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
   | {
@@ -138,7 +139,7 @@ function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>
 async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
   switch (task.kind) {
     case "history":
-      return examineHistory({ plane: lumaOf(task.picture), jpeg: task.jpeg, regions: task.regions });
+      return examineHistory({ ...task, plane: lumaOf(task.picture) });
     case "sampling":
       return sampling(task.picture, task.regions);
     case "copies":

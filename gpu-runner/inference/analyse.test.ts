@@ -56,52 +56,77 @@ it("explains unless no interpretation is wanted", async () => {
   expect((await run("baseline-420.jpg", { interpretation: "none" })).finding.explanation).toBe("");
 });
 
-it("scores a copied region higher, whatever is asked for", async () => {
+describe("scores a region higher, whatever is asked for,", () => {
   const side = 512;
-  const photo = sharp(readFileSync(new URL("../../test/samples/landscape.jpg", import.meta.url)));
-  const base = await photo.extract({ left: 100, top: 60, width: side, height: side }).png().toBuffer();
-  const patch = await sharp(base).extract({ left: 40, top: 320, width: 150, height: 150 }).png().toBuffer();
-  const forged = await sharp(base)
-    .composite([{ input: patch, left: 310, top: 330 }])
-    .png()
-    .toBuffer();
-  // A network that sees the pasted place and nothing else, at .7.
-  const map = new Uint8Array(side * side);
-  for (let y = 330; y < 480; y++) map.fill(180, y * side + 310, y * side + 460);
-  const batcher: Served["batcher"] = {
-    run: async ({ width, height }) => ({
-      probability: width === side && height === side ? map : new Uint8Array(width * height),
-      score: 0.4,
-      gate: 1,
-      domain: [1, 0, 0, 0],
-    }),
-  };
-  const { manifest } = served;
-  const { view, relative_floor: _, ...pipeline } = manifest.pipeline;
-  const copied = 2.5;
-  const weighed = {
-    ...manifest,
-    pipeline: { ...pipeline, view: { ...view, weights: [0, 0, 0, 0] } },
-    score: { ...manifest.score, copied },
-  };
-  const look = async (options: object, release: Served["manifest"] = weighed) => {
-    const none = { outputs: [], pictures: { report: false, prompt: false } };
-    const asked = analysisOptions.parse({ interpretation: "none", ...options });
-    const job = { bytes: forged, sha256: "0".repeat(64), ...none, options: asked };
-    const given = { ...served, batcher, manifest: release };
-    return (await analyse(job, given, new AbortController().signal, () => undefined)).finding;
-  };
-  const logit = ({ score }: { score: number }) => Math.log(score / (1 - score));
-  const found = await look({});
-  expect(found.evidence.map(({ code }) => code)).toContain("copied_region");
-  const { features, weights, bias } = manifest.score;
-  const without = await look({}, { ...weighed, score: { features, weights, bias } });
-  expect(logit(found) - logit(without)).toBeCloseTo(copied, 6);
-  expect((await look({ evidence: false })).score).toBe(found.score);
-  // At this threshold no region is left: the score rests on the release's own.
-  const strict = await look({ threshold: 0.9 });
-  expect(strict.regions).toEqual([]);
-  expect(strict.score).toBe(found.score);
+  const photo = () => sharp(readFileSync(new URL("../../test/samples/landscape.jpg", import.meta.url)));
+  const pasted = (base: Buffer, input: Buffer) =>
+    sharp(base)
+      .composite([{ input, left: 310, top: 330 }])
+      .png()
+      .toBuffer();
+  const patchOf = (picture: Buffer) =>
+    sharp(picture).extract({ left: 40, top: 320, width: 150, height: 150 }).png().toBuffer();
+
+  it.each([
+    [
+      "that was copied",
+      async () => {
+        const base = await photo().extract({ left: 100, top: 60, width: side, height: side }).png().toBuffer();
+        return pasted(base, await patchOf(base));
+      },
+      "copied",
+      "copied_region",
+    ],
+    [
+      "that was compressed apart from the rest",
+      async () => {
+        // Halved: what its own JPEG left is gone.
+        const base = await photo().resize(side, side, { fit: "cover" }).png().toBuffer();
+        return pasted(base, await patchOf(await sharp(base).jpeg({ quality: 55 }).toBuffer()));
+      },
+      "recompressed",
+      "jpeg_ghost",
+    ],
+  ] as const)("%s", async (_, forge, trace, code) => {
+    const forged = await forge();
+    // A network that sees the pasted place and nothing else, at .7.
+    const map = new Uint8Array(side * side);
+    for (let y = 330; y < 480; y++) map.fill(180, y * side + 310, y * side + 460);
+    const batcher: Served["batcher"] = {
+      run: async ({ width, height }) => ({
+        probability: width === side && height === side ? map : new Uint8Array(width * height),
+        score: 0.4,
+        gate: 1,
+        domain: [1, 0, 0, 0],
+      }),
+    };
+    const { manifest } = served;
+    const { view, relative_floor: __, ...pipeline } = manifest.pipeline;
+    const { features, weights, bias } = manifest.score;
+    const weight = 2.5;
+    const weighed = {
+      ...manifest,
+      pipeline: { ...pipeline, view: { ...view, weights: [0, 0, 0, 0] } },
+      score: { features, weights, bias, [trace]: weight },
+    };
+    const look = async (options: object, release: Served["manifest"] = weighed) => {
+      const none = { outputs: [], pictures: { report: false, prompt: false } };
+      const asked = analysisOptions.parse({ interpretation: "none", ...options });
+      const job = { bytes: forged, sha256: "0".repeat(64), ...none, options: asked };
+      const given = { ...served, batcher, manifest: release };
+      return (await analyse(job, given, new AbortController().signal, () => undefined)).finding;
+    };
+    const logit = ({ score }: { score: number }) => Math.log(score / (1 - score));
+    const found = await look({});
+    expect(found.evidence.map((evidence) => evidence.code)).toContain(code);
+    const without = await look({}, { ...weighed, score: { features, weights, bias } });
+    expect(logit(found) - logit(without)).toBeCloseTo(weight, 6);
+    expect((await look({ evidence: false })).score).toBe(found.score);
+    // At this threshold no region is left: the score rests on the release's own.
+    const strict = await look({ threshold: 0.9 });
+    expect(strict.regions).toEqual([]);
+    expect(strict.score).toBe(found.score);
+  });
 });
 
 it.each([

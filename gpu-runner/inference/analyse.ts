@@ -2,7 +2,7 @@
 import { domains, type Region } from "@omni-iml/shared/analysis";
 import { messageOf } from "@omni-iml/shared/message-of";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
-import { examine, findsCopies } from "../evidence/evidence.ts";
+import { examine, findTraces } from "../evidence/evidence.ts";
 import { Findings } from "../evidence/findings.ts";
 import { readRegions, withText } from "../evidence/text/regions.ts";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
@@ -69,26 +69,27 @@ export async function analyse(
   const { modality } = localisation;
   const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
   const usual = manifest.thresholds.pixel;
-  const { examined, copied } = await stage("evidence", async () => {
+  const { examined, traces } = await stage("evidence", async () => {
     const { bytes, options } = job;
     const reads = options.interpretation !== "none";
     const about = { regions: found, modality, domain: domain.name, wanted: options.evidence, reads };
     const examined = await examine({ bytes, image, trustAnchors, ...about }, signal);
     degraded.push(...examined.degraded_checks);
-    const sought = options.evidence && threshold === usual;
-    if (sought || manifest.score.copied === undefined) return { examined, copied: examined.links.length > 0 };
+    if (options.evidence && threshold === usual) return { examined, traces: examined.traces };
     // The score is the same whatever threshold and whether or not evidence is asked for.
     const regions = threshold === usual ? found : findRegions(map, usual, manifest.thresholds.region_area_fraction);
-    const { copied, degraded_checks } = await findsCopies({ image, regions, domain: domain.name }, signal);
+    const { copied, recompressed } = manifest.score;
+    const weighed = { copied: copied !== undefined, recompressed: recompressed !== undefined };
+    const { traces, degraded_checks } = await findTraces({ image, regions, domain: domain.name }, weighed, signal);
     if (!options.evidence) degraded.push(...degraded_checks);
-    return { examined, copied };
+    return { examined, traces };
   });
   const score = imageScore(manifest.score, {
     map,
     networkScores: localisation.networkScores,
     viewScore: localisation.viewScore,
     pixelThreshold: usual,
-    copied,
+    traces,
   });
   const read = found.map((region) => withText(region, examined.texts.get(region.id)));
   const regions = await stage("interpretation", async () => {

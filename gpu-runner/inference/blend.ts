@@ -51,7 +51,7 @@ const logits = Float32Array.from({ length: 255 * steps + 1 }, (_, i) => {
  * Of a level from 0 to 255. Tiles and view are mixed by their logits: where they disagree, the one that is sure outweighs
  * the other.
  */
-export const logitOf = (level: number) => logits[Math.round(level * steps)] ?? 0;
+export const logitOf = (level: number) => logits[(level * steps + 0.5) | 0] ?? 0;
 
 /** Steps of a logit for which levels are at hand: one is a two-hundred-and-fiftieth of a level at most. */
 const logitSteps = 16384;
@@ -62,7 +62,7 @@ const levels = Uint8Array.from({ length: 2 * middle + 1 }, (_, i) =>
 );
 
 /** The rounded level of a logit; none is above that of 255. */
-export const levelOf = (logit: number) => levels[Math.round(logit * logitSteps) + middle] ?? 0;
+export const levelOf = (logit: number) => levels[(logit * logitSteps + middle + 0.5) | 0] ?? 0;
 
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {

@@ -1,8 +1,9 @@
 /**
  * Analyses image files without a server, exactly as the runner does: one JSON line a file, and with `--out DIR` its
- * probability map, mask and overlay.
+ * probability map, mask and overlay. Without names of files it reads them from its standard input, one a line: with more
+ * than 28 kB of names in its command line onnxruntime 1.x crashes.
  *
- *   node gpu-runner/inference/run-once.ts [--model-dir DIR] [--out DIR] IMAGE…
+ *   node gpu-runner/inference/run-once.ts [--model-dir DIR] [--out DIR] [IMAGE…]
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -40,7 +41,8 @@ const served = {
 const outputs = values.out === undefined ? [] : (["probability", "mask", "overlay"] as const);
 if (values.out !== undefined) mkdirSync(values.out, { recursive: true });
 
-for (const file of positionals) {
+const images = positionals.length > 0 ? positionals : readFileSync(0, "utf8").split("\n").filter(Boolean);
+for (const file of images) {
   const bytes = readFileSync(file);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const pictures = { report: false, prompt: false };

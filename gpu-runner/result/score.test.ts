@@ -8,7 +8,7 @@ const input: ScoreInput = {
   networkScores: [0.2, 0.9, 0.4],
   viewScore: 0.8,
   pixelThreshold: 0.5,
-  copied: false,
+  traces: { copied: false, recompressed: false },
 };
 
 /** The value of one feature: the score of a logistic on it alone, undone. */
@@ -56,10 +56,10 @@ describe("features", () => {
   });
 });
 
-it("is higher by what the release says where a region was copied", () => {
-  const logitOf = (copied: boolean, weight?: number) => {
-    const release = { features: ["max"], weights: [1], bias: -1, ...(weight === undefined ? {} : { copied: weight }) };
-    const score = imageScore(release, { ...input, copied });
+it.each(["copied", "recompressed"] as const)("is higher by what the release says where a region was %s", (trace) => {
+  const logitOf = (found: boolean, weight?: number) => {
+    const release = { features: ["max"], weights: [1], bias: -1, ...(weight === undefined ? {} : { [trace]: weight }) };
+    const score = imageScore(release, { ...input, traces: { ...input.traces, [trace]: found } });
     return Math.log(score / (1 - score));
   };
   expect(logitOf(true, 2.5)).toBeCloseTo(2.5, 9);

@@ -1,6 +1,7 @@
 /**
  * The image score: a logistic of features of the finished probability map and of the network's own score, and of whether
- * the check for copies believes that a region was copied: a score that does not know of that evidence can contradict it.
+ * the checks besides it believe that a region was copied, or compressed apart from the rest: a score that does not know of
+ * that evidence can contradict it.
  *
  * Every map feature is computed on the delivered 8-bit map, p = value / 255, so that Python finds the same from the same
  * file: quantiles are `numpy.quantile(p, q)` with its default linear interpolation. The closed set:
@@ -15,6 +16,7 @@
 import type { InputQuality } from "@omni-iml/shared/analysis";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import { undecidable } from "../evidence/codes.ts";
+import type { RegionTraces } from "../evidence/evidence.ts";
 import type { GreyMap } from "../image/encode.ts";
 
 export interface ScoreInput {
@@ -25,8 +27,8 @@ export interface ScoreInput {
   readonly viewScore: number | null;
   /** `thresholds.pixel` of the manifest. */
   readonly pixelThreshold: number;
-  /** Whether a region at that threshold was copied from elsewhere in the image. */
-  readonly copied: boolean;
+  /** Of the regions at that threshold. */
+  readonly traces: RegionTraces;
 }
 
 /** Counts of the 256 values of a map: all that its features need. */
@@ -92,7 +94,8 @@ export function unknownFeatures(score: ReleaseManifest["score"]): string[] {
 export function imageScore(score: ReleaseManifest["score"], input: ScoreInput): number {
   const histogram = histogramOf(input.map);
   const total = input.map.data.length;
-  let sum = score.bias + (input.copied ? (score.copied ?? 0) : 0);
+  const { copied, recompressed } = input.traces;
+  let sum = score.bias + (copied ? (score.copied ?? 0) : 0) + (recompressed ? (score.recompressed ?? 0) : 0);
   score.features.forEach((name, i) => {
     const feature = features[name];
     if (feature === undefined) throw new Error(`the score has an unknown feature "${name}"`);

@@ -79,8 +79,9 @@ class OmniIML(nn.Module):
         early = self.vision.early(pixels) if early is None else early
         repeated = self.correlation(*early) if self.correlation is not None else None
         quarter, rgb = self.vision(pixels, early)
+        coarse_rgb = self.coarse_rgb(rgb)
         fused = self.fusion(rgb, self.frequency(pixels, qtable, jpeg))
-        coarse_rgb, coarse_fused = self.coarse_rgb(rgb), self.coarse_fused(fused)
+        coarse_fused = self.coarse_fused(fused)
         gate = self.gate(rgb, fused, coarse_rgb, coarse_fused)
         return quarter, rgb, fused, coarse_rgb, coarse_fused, gate, repeated
 

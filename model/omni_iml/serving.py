@@ -1,9 +1,11 @@
 """The graph that is served: exactly the model contract of the product (see ARCHITECTURE.md), around an OmniIML."""
 
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from omni_iml.branches import fused_on_demand
 from omni_iml.model import OmniIML
 
 INPUTS = {
@@ -40,7 +42,10 @@ class Serving(nn.Module):
     def forward(
         self, pixels: Tensor, qtable: Tensor, jpeg: Tensor, modality_override: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Inputs and outputs as in INPUTS and OUTPUTS; `gate` is the probability of the fused modality."""
+        """Inputs and outputs as in INPUTS and OUTPUTS; `gate` is the probability of the fused modality.
+
+        In the exported graph `gate` is 0 where every image of the batch forces the other one (branches.py).
+        """
         out = self.model(
             pixels.permute(0, 3, 1, 2).float(), qtable.float(), jpeg.float(), modality_override.to(torch.int32)
         )
@@ -80,3 +85,5 @@ def export_onnx(model: OmniIML, path: str, opset: int = 18, shift: float = 0.0) 
         opset_version=opset,
         dynamo=False,
     )
+    if model.config.modality == "gated":
+        onnx.save(fused_on_demand(onnx.load(path)), path)

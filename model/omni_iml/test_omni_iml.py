@@ -6,6 +6,7 @@ import pathlib
 
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -14,13 +15,14 @@ from torch.nn import functional
 
 from omni_iml import inference, metrics, shards
 from omni_iml.anomaly import AnomalyEnhancement, box_iou, roi_align
+from omni_iml.branches import fused_on_demand, nodes_of
 from omni_iml.decoder import DynamicFilter
 from omni_iml.encoder import EfficientNetLite2, HighPass
 from omni_iml.frequency import FrequencyHead, dct_kernels
 from omni_iml.losses import GATE_MARGIN, RGB_ADVANTAGE, coarse_losses, head_losses, mask_loss
 from omni_iml.matching import RADIUS, SelfCorrelation
 from omni_iml.model import Config, OmniIML
-from omni_iml.serving import INPUTS, Serving, example, export_onnx
+from omni_iml.serving import INPUTS, OUTPUTS, Serving, example, export_onnx
 
 RELEASE = pathlib.Path(__file__).parents[1] / "release"
 
@@ -390,12 +392,31 @@ def test_exported_graph_agrees_with_pytorch_at_any_batch_and_size(model, tmp_pat
     path = tmp_path / "model.onnx"
     export_onnx(model, str(path))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    for side, count in ((96, 1), (160, 3)):
+    for side, count, choices in ((96, 1, [1]), (160, 3, [-1, -1, 1]), (96, 2, [0, 1]), (96, 2, [0, 0])):
         pixels, qtable, jpeg, override = example(side, count)
-        override[-1] = 1
+        override[:] = torch.tensor(choices)
         found = session.run(None, dict(zip(INPUTS, (t.numpy() for t in (pixels, qtable, jpeg, override)), strict=True)))
         with torch.no_grad():
             expected = [t.numpy() for t in Serving(model)(pixels, qtable, jpeg, override)]
+        if not any(choices):
+            expected[list(OUTPUTS).index("gate")][:] = 0
         assert np.abs(found[0].astype(int) - expected[0]).max() <= 1
         for ours, theirs in zip(found[1:], expected[1:], strict=True):
             assert np.allclose(ours, theirs, atol=1e-4)
+
+
+def test_the_fused_heads_of_an_exported_graph_run_where_they_are_wanted(model, tmp_path):
+    path = tmp_path / "model.onnx"
+    export_onnx(model, str(path))
+    graph = onnx.load(path).graph
+    (branch,) = [node for node in graph.node if node.op_type == "If"]
+    fused = {attribute.name: attribute.g for attribute in branch.attribute}["then_branch"]
+    heads = ("/model/frequency/", "/model/fusion/", "/model/coarse_fused/", "/model/gate/")
+    assert not [node.name for node in graph.node if node.op_type == "Conv" and node.name.startswith(heads)]
+    inside = [node.name for node in fused.node if node.op_type == "Conv"]
+    assert all(any(name.startswith(head) for name in inside) for head in heads)
+    assert len(list(nodes_of(graph))) > len(graph.node) + len(fused.node)
+    without = onnx.load(path)
+    del without.graph.node[:]
+    with pytest.raises(ValueError, match="modality"):
+        fused_on_demand(without)

@@ -13,8 +13,6 @@ const widest = 20;
 const bins = 2 * widest + 1;
 /** Blocks that a histogram is made of; more change nothing. */
 const mostBlocks = 4000;
-/** Blocks without which a histogram says nothing. */
-const fewestBlocks = 150;
 export const candidateQualities: readonly number[] = Array.from({ length: 66 }, (_, i) => 33 + i);
 
 export interface CompressionHistory {
@@ -64,7 +62,8 @@ function divergence(observed: Float64Array, simulated: Float64Array, total: numb
 /**
  * @param aligned on the JPEG's grid
  * @param shifted on a grid half a block away; `shiftedBlocks` cover the same part of the picture
- * @returns null where there are too few blocks
+ * @param fewest blocks without which the histograms say nothing
+ * @returns null where there are fewer
  */
 export function compressionHistory(
   aligned: BlockCoefficients,
@@ -73,8 +72,9 @@ export function compressionHistory(
   shiftedBlocks: Int32Array,
   table: Int32Array,
   present: number,
+  fewest: number,
 ): CompressionHistory | null {
-  if (Math.min(alignedBlocks.length, shiftedBlocks.length) < fewestBlocks) return null;
+  if (Math.min(alignedBlocks.length, shiftedBlocks.length) < fewest) return null;
   const observedBlocks = spread(alignedBlocks);
   const modelBlocks = spread(shiftedBlocks);
   const perBlock = lowFrequencies.length;

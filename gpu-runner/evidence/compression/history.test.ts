@@ -3,7 +3,14 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "../../image/decode.ts";
 import { lumaOf, type Point } from "../plane.ts";
-import { believedDepth, believedGain, compressionDiffers, examineHistory, ghostDiffers } from "./history.ts";
+import {
+  believedDepth,
+  believedGain,
+  compressionDiffers,
+  examineHistory,
+  ghostDiffers,
+  historiesDiffer,
+} from "./history.ts";
 
 /** Halved: what its own JPEG left is gone. */
 const pristine = await sharp(readFileSync(new URL("../../../test/samples/landscape.jpg", import.meta.url)))
@@ -18,13 +25,14 @@ const box = (left: number, top: number, width: number, height: number): Point[] 
   [left, top + height],
 ];
 
-async function historyOf(bytes: Buffer, polygon: readonly Point[] = []) {
+async function historyOf(bytes: Buffer, polygon: readonly Point[] = [], differencesOnly = false) {
   const image = await decodeImage(bytes, 1e7);
   const own = image.header.jpeg;
   return examineHistory({
     plane: lumaOf(image),
     jpeg: own && { table: own.firstTable, quality: own.quality ?? 0 },
     regions: polygon.length === 0 ? [] : [{ id: "r1", polygon }],
+    differencesOnly,
   });
 }
 
@@ -52,21 +60,53 @@ describe("the compression history", () => {
     expect(Math.abs((ghost?.quality ?? 0) - 65)).toBeLessThanOrEqual(3);
   });
 
-  it("of a region that came from another JPEG differs from the rest, and that of an innocent one does not", async () => {
-    const [left, top, width, height] = [160, 80, 144, 144] as const;
-    const piece = await sharp(await jpeg(pristine, 55))
-      .extract({ left: 24, top: 40, width, height })
-      .png()
-      .toBuffer();
-    const forged = await sharp(pristine)
-      .composite([{ input: piece, left, top }])
-      .png()
-      .toBuffer();
-    const [differing] = (await historyOf(forged, box(left, top, width, height))).regions;
-    expect(differing && ghostDiffers(differing)).toMatchObject({ inside: true });
-    const innocent = await jpeg(await jpeg(pristine, 70), 92);
-    const [same] = (await historyOf(innocent, box(left, top, width, height))).regions;
-    if (same === undefined) throw new Error("the region was not compared");
-    expect([compressionDiffers(same), ghostDiffers(same)]).toEqual([false, null]);
+  describe("of a region", () => {
+    const [left, top] = [160, 80] as const;
+    /** A square piece of a JPEG of quality 55, put into a picture that never was one, or the other way round. */
+    const pasted = async (side: number, piece: Buffer, into: Buffer) => {
+      const input = await sharp(piece).extract({ left: 24, top: 40, width: side, height: side }).png().toBuffer();
+      return sharp(into).composite([{ input, left, top }]).png().toBuffer();
+    };
+
+    // 14×14 and 9×9 whole blocks.
+    it.each([
+      ["large", 120],
+      ["small", 80],
+    ])("that came from another JPEG differs from the rest where it is %s", async (_, side) => {
+      const place = box(left, top, side, side);
+      const ghostly = await pasted(side, await jpeg(pristine, 55), pristine);
+      const history = await historyOf(ghostly, place);
+      expect(history.regions.map(ghostDiffers)).toMatchObject([{ inside: true }]);
+      expect(historiesDiffer(history, false)).toBe(true);
+    });
+
+    it.each([120, 80])("of %i pixels that is new in a JPEG saved twice differs from the rest", async (side) => {
+      const forged = await jpeg(await pasted(side, pristine, await jpeg(pristine, 55)), 92);
+      const history = await historyOf(forged, box(left, top, side, side));
+      expect(history.regions.map(compressionDiffers)).toEqual(["image"]);
+      expect(historiesDiffer(history, true)).toBe(true);
+    });
+
+    it("that is innocent does not differ, and one of a few blocks is not compared", async () => {
+      const innocent = await jpeg(await jpeg(pristine, 70), 92);
+      const { regions } = await historyOf(innocent, box(left, top, 144, 144));
+      expect(regions.map((region) => [compressionDiffers(region), ghostDiffers(region)])).toEqual([[null, null]]);
+      expect((await historyOf(innocent, box(left, top, 56, 56))).regions).toEqual([]);
+    });
+
+    it("differs or not, whether or not the image's own history is wanted as well", async () => {
+      const place = box(left, top, 120, 120);
+      const ghostly = await pasted(120, await jpeg(pristine, 55), pristine);
+      const twice = await jpeg(await pasted(120, pristine, await jpeg(pristine, 55)), 92);
+      for (const [file, isJpeg] of [
+        [ghostly, false],
+        [twice, true],
+        [await jpeg(pristine, 92), true],
+        [pristine, false],
+      ] as const) {
+        const [whole, differences] = [await historyOf(file, place), await historyOf(file, place, true)];
+        expect(historiesDiffer(differences, isJpeg)).toBe(historiesDiffer(whole, isJpeg));
+      }
+    });
   });
 });

@@ -1,6 +1,7 @@
 /** Compression in statements. */
 import { type JpegStructure, nearestQuality } from "../../image/jpeg.ts";
 import type { State } from "../findings.ts";
+import type { CompressionHistory } from "./double.ts";
 import { believedDepth, believedGain, compressionDiffers, ghostDiffers, type ImageHistory } from "./history.ts";
 import { originOf } from "./tables.ts";
 
@@ -57,13 +58,15 @@ export function historyEvidence(
   }
   for (const one of history.regions) {
     const { region } = one;
-    if (compressionDiffers(one) && one.double !== null) {
+    const compressed = compressionDiffers(one);
+    if (compressed !== null && one.double !== null) {
       earlier = true;
-      const believed = (gain: number, quality: number) => (gain >= believedGain ? quality : null);
+      const believed = (side: typeof compressed, { gain, quality }: CompressionHistory) =>
+        side === compressed || gain >= believedGain ? quality : null;
       state("region_compression_differs", {
         region,
-        region_quality: believed(one.double.region.gain, one.double.region.quality),
-        image_quality: believed(one.double.image.gain, one.double.image.quality),
+        region_quality: believed("region", one.double.region),
+        image_quality: believed("image", one.double.image),
         region_gain: round(one.double.region.gain),
         image_gain: round(one.double.image.gain),
       });

@@ -41,8 +41,6 @@ const mostPrintedKeypoints = 600;
 const leastMatch = 0.9;
 /** The best match must be this much nearer than the next one elsewhere: repeated patterns match everywhere. */
 const nearer = 0.7;
-/** Cosine below which another place changes nothing: neither is it a match nor too near to one. */
-const leastTold = 1 - (1 - leastMatch) / nearer ** 2;
 /** Matches that agree on one similarity. */
 const fewestInliers = 5;
 /** Pixels by which an inlier may miss. */
@@ -69,25 +67,6 @@ interface Match {
   readonly to: Keypoint;
 }
 
-/** The two nearest places of a keypoint elsewhere in the picture; what is beside the nearest is no second one. */
-class Nearest {
-  index = -1;
-  cosine = -1;
-  second = -1;
-
-  consider(index: number, cosine: number, points: readonly Keypoint[]): void {
-    if (cosine <= this.second) return;
-    const beside = near(points[this.index], points[index], 4);
-    if (cosine > this.cosine) {
-      if (!beside) this.second = this.cosine;
-      this.index = index;
-      this.cosine = cosine;
-    } else if (!beside) {
-      this.second = cosine;
-    }
-  }
-}
-
 /** The dot product of `length` values from the `a`th on with those from the `b`th on; `length` is a multiple of 4. */
 function dot(values: Float32Array, a: number, b: number, length: number): number {
   let sum = 0;
@@ -101,50 +80,113 @@ function dot(values: Float32Array, a: number, b: number, length: number): number
   return sum;
 }
 
-const coarseSide = patchSide / 2;
-const coarseLength = coarseSide * coarseSide;
+/** Values of an outline. */
+const outlineLength = 8;
 
-/** Of each patch the mean of 2×2 values, twice as large so that the length stays, and the length of what that leaves. */
-function coarsely(descriptors: Float32Array, count: number): { coarse: Float32Array; rest: Float32Array } {
-  const coarse = new Float32Array(count * coarseLength);
-  const rest = new Float32Array(count);
-  for (let i = 0; i < count; i++) {
-    let power = 0;
-    for (let k = 0; k < coarseLength; k++) {
-      const at = i * descriptorLength + 2 * (Math.floor(k / coarseSide) * patchSide + (k % coarseSide));
-      const [a = 0, b = 0] = [descriptors[at], descriptors[at + 1]];
-      const [c = 0, d = 0] = [descriptors[at + patchSide], descriptors[at + patchSide + 1]];
-      const value = (a + b + c + d) / 2;
-      coarse[i * coarseLength + k] = value;
-      power += value * value;
+/**
+ * The cosine transform's basis for the outlines of patches, the coarse ones and then the finer ones: all pairs of the
+ * three, and then of the four lowest frequencies. The mean, the very first, is 0 in every patch.
+ */
+const outlineBases: readonly Float32Array[] = Array.from({ length: 16 }, (_, i) => [i % 4, i >> 2] as const)
+  .filter(([u, v]) => u + v > 0)
+  .toSorted(([u, v], [s, t]) => Math.max(u, v) - Math.max(s, t))
+  .map(([u, v]) => {
+    const wave = (k: number, x: number) =>
+      (k === 0 ? Math.SQRT1_2 : 1) * Math.cos(((2 * x + 1) * k * Math.PI) / (2 * patchSide));
+    return Float32Array.from(
+      { length: descriptorLength },
+      (_, at) => (2 / patchSide) * wave(u, at % patchSide) * wave(v, Math.floor(at / patchSide)),
+    );
+  });
+
+interface Outlines {
+  /** `outlineLength` values a patch. */
+  readonly values: Float32Array;
+  /** The length of what the outlines so far leave of each patch. */
+  readonly rest: Float32Array;
+}
+
+/** Of each patch its coarse outline, and what the finer one adds to it. */
+function outlinesOf(descriptors: Float32Array, count: number): [coarse: Outlines, finer: Outlines] {
+  const power = new Float64Array(count).fill(1);
+  const outlines = (bases: readonly Float32Array[]): Outlines => {
+    const values = new Float32Array(count * outlineLength);
+    for (let i = 0; i < count; i++) {
+      bases.forEach((basis, k) => {
+        let value = 0;
+        for (let at = 0; at < descriptorLength; at++) {
+          value += (descriptors[i * descriptorLength + at] ?? 0) * (basis[at] ?? 0);
+        }
+        values[i * outlineLength + k] = value;
+        power[i] = (power[i] ?? 0) - value * value;
+      });
     }
-    rest[i] = Math.sqrt(Math.max(0, 1 - power));
-  }
-  return { coarse, rest };
+    return { values, rest: Float32Array.from(power, (left) => Math.sqrt(Math.max(0, left))) };
+  };
+  return [outlines(outlineBases.slice(0, outlineLength)), outlines(outlineBases.slice(outlineLength))];
+}
+
+/**
+ * Finds those patches from index `from` on whose cosine with the `i`th is `least` or more, until `found` answers false.
+ *
+ * @returns whether it never did
+ */
+type Scan = (i: number, from: number, least: number, found: (j: number, cosine: number) => boolean) => boolean;
+
+function scanOf(points: readonly Keypoint[], descriptors: Float32Array, apart: number): Scan {
+  const [{ values, rest }, finer] = outlinesOf(descriptors, points.length);
+  const [xs, ys] = [Float64Array.from(points, ({ x }) => x), Float64Array.from(points, ({ y }) => y)];
+  return (i, from, least, found) => {
+    const [x = 0, y = 0] = [xs[i], ys[i]];
+    const [left = 0, leftFiner = 0] = [rest[i], finer.rest[i]];
+    const own = values.subarray(i * outlineLength);
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = own;
+    for (let j = from; j < points.length; j++) {
+      // Cauchy and Schwarz: what the outlines leave can add no more than the product of its lengths.
+      const at = j * outlineLength;
+      const likeness =
+        a * (values[at] ?? 0) +
+        b * (values[at + 1] ?? 0) +
+        c * (values[at + 2] ?? 0) +
+        d * (values[at + 3] ?? 0) +
+        e * (values[at + 4] ?? 0) +
+        f * (values[at + 5] ?? 0) +
+        g * (values[at + 6] ?? 0) +
+        h * (values[at + 7] ?? 0);
+      if (likeness + left * (rest[j] ?? 0) < least) continue;
+      const closer = likeness + dot(finer.values, i * outlineLength, at, outlineLength);
+      if (closer + leftFiner * (finer.rest[j] ?? 0) < least) continue;
+      if (Math.abs(x - (xs[j] ?? 0)) + Math.abs(y - (ys[j] ?? 0)) < apart) continue;
+      const cosine = dot(descriptors, i * descriptorLength, j * descriptorLength, descriptorLength);
+      if (cosine >= least && !found(j, cosine)) return false;
+    }
+    return true;
+  };
 }
 
 /** For each keypoint the nearest place elsewhere in the picture, where it is much nearer than the next one. */
 function matchKeypoints(points: readonly Keypoint[], descriptors: Float32Array, apart: number): Match[] {
-  const nearest = points.map(() => new Nearest());
-  const { coarse, rest } = coarsely(descriptors, points.length);
-  const [xs, ys] = [Float64Array.from(points, ({ x }) => x), Float64Array.from(points, ({ y }) => y)];
+  const scan = scanOf(points, descriptors, apart);
+  const nearest = new Int32Array(points.length).fill(-1);
+  const cosines = new Float64Array(points.length);
+  const consider = (i: number, j: number, cosine: number) => {
+    if (cosine <= (cosines[i] ?? 0)) return;
+    nearest[i] = j;
+    cosines[i] = cosine;
+  };
   for (let i = 0; i < points.length; i++) {
-    const [x = 0, y = 0, left = 0] = [xs[i], ys[i], rest[i]];
-    for (let j = i + 1; j < points.length; j++) {
-      // Cauchy and Schwarz: what the coarse patches leave can add no more than the product of its lengths.
-      const most = dot(coarse, i * coarseLength, j * coarseLength, coarseLength) + left * (rest[j] ?? 0);
-      if (most < leastTold || Math.abs(x - (xs[j] ?? 0)) + Math.abs(y - (ys[j] ?? 0)) < apart) continue;
-      const cosine = dot(descriptors, i * descriptorLength, j * descriptorLength, descriptorLength);
-      nearest[i]?.consider(j, cosine, points);
-      nearest[j]?.consider(i, cosine, points);
-    }
+    scan(i, i + 1, leastMatch, (j, cosine) => {
+      consider(i, j, cosine);
+      consider(j, i, cosine);
+      return true;
+    });
   }
   return points.flatMap((from, i) => {
-    const { index = -1, cosine = -1, second = -1 } = nearest[i] ?? {};
-    const to = points[index];
-    // Distances of unit vectors: √(2 − 2 cos).
-    const matches = to !== undefined && cosine >= leastMatch && 1 - cosine < nearer ** 2 * (1 - second);
-    return matches ? [{ from, to }] : [];
+    const to = points[nearest[i] ?? -1];
+    if (to === undefined) return [];
+    // Distances of unit vectors: √(2 − 2 cos). What is beside the nearest is no place of its own.
+    const tooNear = 1 - (1 - (cosines[i] ?? 0)) / nearer ** 2;
+    return scan(i, 0, tooNear, (j) => near(to, points[j], 4)) ? [{ from, to }] : [];
   });
 }
 

@@ -37,7 +37,7 @@ export function findKeypoints(plane: Plane, most: number): Keypoints {
     levels.push(next);
   }
   const points: Keypoint[] = [];
-  const descriptors: number[] = [];
+  const patches: Float32Array[] = [];
   levels.forEach((level, i) => {
     const factor = plane.width / level.width;
     // Each coarser level holds fewer places.
@@ -46,10 +46,12 @@ export function findKeypoints(plane: Plane, most: number): Keypoints {
       const patch = patchAt(level, x, y, angle);
       if (patch === null) continue;
       points.push({ x: (x + 0.5) * factor - 0.5, y: (y + 0.5) * factor - 0.5, angle, scale: factor });
-      descriptors.push(...patch);
+      patches.push(patch);
     }
   });
-  return { points, descriptors: Float32Array.from(descriptors) };
+  const descriptors = new Float32Array(patches.length * descriptorLength);
+  for (const [i, patch] of patches.entries()) descriptors.set(patch, i * descriptorLength);
+  return { points, descriptors };
 }
 
 /** A 1-2-1 filter both ways: noise and compression must not make corners. */
@@ -238,5 +240,7 @@ function patchAt(plane: Plane, x: number, y: number, angle: number): Float32Arra
     power += value * value;
   }
   if (power < leastContrast ** 2 * descriptorLength) return null;
-  return patch.map((value) => value / Math.sqrt(power));
+  const length = Math.sqrt(power);
+  for (let i = 0; i < descriptorLength; i++) patch[i] = (patch[i] ?? 0) / length;
+  return patch;
 }

@@ -1,11 +1,12 @@
-"""How much more the image score is where the check for copies finds one: chosen on whole validation images.
+"""How much more the image score is where a check besides the network finds a trace: chosen on whole validation images.
 
-node ../gpu-runner/inference/run-once.ts WHOLE/*/natural_* > found.jsonl   (the check is the runner's own)
-python -m copied --found found.jsonl --set WHOLE --manifest release/manifest.json --version 0.10.2
+ls WHOLE/*/natural_* | node ../gpu-runner/inference/run-once.ts > found.jsonl    (the checks are the runner's)
+python -m traces --found found.jsonl --set WHOLE --manifest release/manifest.json --version 0.10.4
 
-The weight is the logarithm of how much more often copies are found in forged images than in authentic ones, half an
-image added to each count: a check that never erred on some hundred images may yet err. Written into the manifest as
-`score.copied`, with a new version and release; weights, pipeline and thresholds stay.
+Two traces count: that what lies in a region is there a second time, and that a region was compressed apart from the
+rest. The weight of each is the logarithm of how much more often it is found in forged images than in authentic ones,
+half an image added to each count: a check that never erred on some hundred images may yet err. They are written into
+the manifest as `score.copied` and `score.recompressed`, with a new version and release; all else stays.
 """
 
 import argparse
@@ -16,11 +17,15 @@ import pathlib
 
 from export import POLICY, release
 
-CODE = "copied_region"
+# Of a JPEG and of another file.
+TRACES = {
+    "copied": ({"copied_region"}, {"copied_region"}),
+    "recompressed": ({"region_compression_differs"}, {"jpeg_ghost", "jpeg_grid_shifted"}),
+}
 
 
-def counts(found: list[dict], labels: dict[str, bool]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Forged and authentic images, each as (with a copy, all). Raises ValueError where an image has no label."""
+def counts(found: list[dict], labels: dict[str, bool], trace: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Forged and authentic images, each as (with the trace, all). Raises ValueError where an image has no label."""
     tally = {True: [0, 0], False: [0, 0]}
     for one in found:
         if "error" in one:
@@ -28,7 +33,8 @@ def counts(found: list[dict], labels: dict[str, bool]) -> tuple[tuple[int, int],
         name = "/".join(one["file"].split("/")[-2:])
         if name not in labels:
             raise ValueError(f"{one['file']} is not in the set's index")
-        tally[labels[name]][0] += any(evidence["code"] == CODE for evidence in one["evidence"])
+        codes = TRACES[trace][0 if one["image"]["jpeg"] else 1]
+        tally[labels[name]][0] += any(evidence["code"] in codes for evidence in one["evidence"])
         tally[labels[name]][1] += 1
     return tuple(tally[True]), tuple(tally[False])
 
@@ -50,11 +56,12 @@ def main() -> None:
     with open(args.set / "index.csv", newline="", encoding="utf-8") as file:
         labels = {row["dest"]: row["label"] == "1" for row in csv.DictReader(file)}
     found = [json.loads(line) for path in args.found for line in path.read_text().splitlines()]
-    forged, authentic = counts(found, labels)
-    chosen = round(weight(forged, authentic), 3)
-    print(f"copies in {forged[0]} of {forged[1]} forged and {authentic[0]} of {authentic[1]} authentic: {chosen}")
     manifest = json.loads(args.manifest.read_text())
-    manifest["score"]["copied"] = chosen
+    for trace in TRACES:
+        forged, authentic = counts(found, labels, trace)
+        chosen = round(weight(forged, authentic), 3)
+        print(f"{trace}: {forged[0]} of {forged[1]} forged and {authentic[0]} of {authentic[1]} authentic: {chosen}")
+        manifest["score"][trace] = chosen
     manifest["version"] = args.version
     policy = {name: manifest[name] for name in POLICY}
     manifest["release"] = release(args.version, manifest["model"]["sha256"], policy, manifest.get("interpretation"))
