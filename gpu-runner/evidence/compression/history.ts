@@ -64,7 +64,7 @@ export function examineHistory(input: HistoryInput): ImageHistory {
   const { plane, jpeg, differencesOnly } = input;
   const { width, height } = plane;
   const masks = regionMasks(input);
-  const comparable = masks.filter(({ blocks }) => blocks >= fewestBlocks).slice(0, differencesOnly ? 1 : mostRegions);
+  const comparable = masks.filter(({ blocks }) => blocks >= fewestBlocks);
   const { columns, rows } = gridOf(plane, [0, 0]);
   const blocks = columns * rows;
   if (differencesOnly && comparable.length === 0) return { double: null, ghost: null, blocks, regions: [] };
@@ -152,9 +152,9 @@ export function ghostDiffers({
 }
 
 /**
- * Whether the weightiest region that can be compared was compressed apart from the rest, by the trace that tells most of
- * such files: a JPEG's own coefficients show it by their histograms, the pixels of other files by a ghost.
+ * Whether a region was compressed apart from the rest, by the trace that tells most of such files: a JPEG's own coefficients
+ * show it by their histograms, the pixels of other files by a ghost.
  */
-export function historiesDiffer({ regions: [first] }: ImageHistory, jpeg: boolean): boolean {
-  return first !== undefined && (jpeg ? compressionDiffers(first) : ghostDiffers(first)) !== null;
+export function historiesDiffer({ regions }: ImageHistory, jpeg: boolean): boolean {
+  return regions.some((region) => (jpeg ? compressionDiffers(region) : ghostDiffers(region)) !== null);
 }
