@@ -18,7 +18,7 @@ const schema = z.object({
   THREADS: z.coerce.number().int().min(1).default(availableParallelism()),
   /** Tiles in one run of the model; on a CPU more than one gains nothing. */
   MAX_BATCH: z.coerce.number().int().min(1).optional(),
-  /** Model sessions for small tiles, which share `THREADS` among them, beside the one for all others; 0: that takes all. */
+  /** Model sessions that share `THREADS` among them, beside the one for an image that is there alone; 0: that takes all. */
   SMALL_SESSIONS: z.coerce.number().int().min(0).max(16).optional(),
   /** Images in work at a time, each on a thread of its own beside the session's. */
   IMAGE_THREADS: z.coerce.number().int().min(1).max(64).optional(),

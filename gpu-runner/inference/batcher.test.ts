@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Batcher, type BatchFacts, bySize, DeviceExhausted, Lane, type Tile } from "./batcher.ts";
+import { Batcher, type BatchFacts, byCompany, DeviceExhausted, Lane, type Tile } from "./batcher.ts";
 import type { ModelInput, ModelOutput, Session } from "./session.ts";
 
 const side = 32;
@@ -85,28 +85,43 @@ describe("several sessions", () => {
     expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
   });
 
-  it("of two batchers are given the tiles of their size: a large one does not wait behind small ones", async () => {
+  it("of two batchers are given an image's tiles by their size where it is alone", async () => {
     const sessions = [new Patient(), new Patient()] as const;
-    const [large, small] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
-    const batcher = bySize(side * side, small, large);
-    const results = Promise.all([tile(1), tile(2), tile(3, 64), tile(4)].map((each) => batcher.run(each, never)));
-    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[3]], [[1]]]);
+    const [whole, shared] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
+    const batcher = byCompany(side * side, shared, whole);
+    const lane = new Lane(1);
+    const results = Promise.all(
+      [tile(1), tile(2, 64), tile(3, 64), tile(4)].map((each) => batcher.run(each, never, lane)),
+    );
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[2]], [[1]]]);
     sessions[0].answer();
-    // Nothing is left that it takes.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(sessions[0].runs).toEqual([[3]]);
-    for (const name of [2, 4]) {
-      sessions[1].answer();
-      await expect.poll(() => sessions[1].runs.at(-1)).toEqual([name]);
-    }
+    await expect.poll(() => sessions[0].runs.at(-1)).toEqual([3]);
     sessions[1].answer();
+    await expect.poll(() => sessions[1].runs.at(-1)).toEqual([4]);
+    for (const session of sessions) session.answer();
     expect((await results).map(({ score }) => score)).toEqual([1, 2, 3, 4]);
   });
 
-  it("share out the two small tiles of an image alone, and go by size again where there is another", async () => {
+  it("share their threads among several images, however large the tiles", async () => {
     const sessions = [new Patient(), new Patient()] as const;
-    const [large, small] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
-    const batcher = bySize(side * side, small, large);
+    const [whole, shared] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
+    const batcher = byCompany(side * side, shared, whole);
+    const results = Promise.all([1, 2, 3].map((name) => batcher.run(tile(name, 64), never, new Lane(1))));
+    await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[1]], [[2]]]);
+    sessions[0].answer();
+    // It came when there were others, and stays where it was sent.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(sessions[0].runs).toEqual([[1]]);
+    sessions[1].answer();
+    await expect.poll(() => sessions[1].runs.at(-1)).toEqual([3]);
+    sessions[1].answer();
+    expect((await results).map(({ score }) => score)).toEqual([1, 2, 3]);
+  });
+
+  it("share out the two small tiles of an image alone, and no longer where there is another", async () => {
+    const sessions = [new Patient(), new Patient()] as const;
+    const [whole, shared] = sessions.map((session) => new Batcher([session], 1)) as [Batcher, Batcher];
+    const batcher = byCompany(side * side, shared, whole);
     const [one, other] = [new Lane(1), new Lane(1)];
     const results = [1, 2, 3].map((name) => batcher.run(tile(name), never, one));
     await expect.poll(() => sessions.map(({ runs }) => runs)).toEqual([[[2]], [[1]]]);
@@ -162,26 +177,15 @@ describe("turns", () => {
     expect(ofBatch.slice(0, 6)).toContain(true);
   });
 
-  it("a large image waits no longer for one of many large tiles because small ones come and go beside them", async () => {
-    const large = new Patient();
-    const batcher = bySize(side * side, new Batcher([new Echo()], 1), new Batcher([large], 1));
+  it("a large image does not wait for one of many large tiles that came when it was alone", async () => {
+    const whole = new Patient();
+    const batcher = byCompany(side * side, new Batcher([new Echo()], 1), new Batcher([whole], 1));
     const many = new Lane(1);
     const old = Array.from({ length: 20 }, (_, i) => batcher.run(tile(i, 64), never, many));
-    // Each lane of several tiles takes the small ones' time further.
-    for (let image = 0; image < 10; image++) {
-      const lane = new Lane(1);
-      await Promise.all([1, 2, 3, 4].map((name) => batcher.run(tile(name), never, lane)));
-    }
-    const late = batcher.run(tile(99, 64), never, new Lane(1));
-    for (let ran = 0; !large.runs.flat().includes(99); ran++) {
-      await expect.poll(() => large.runs.length).toBe(ran + 1);
-      large.answer();
-    }
-    expect(large.runs.length).toBeLessThanOrEqual(3);
-    await late;
-    for (let ran = large.runs.length; ran < 21; ran++) {
-      await expect.poll(() => large.runs.length).toBe(ran + 1);
-      large.answer();
+    expect((await batcher.run(tile(99, 64), never, new Lane(1))).score).toBe(99);
+    for (let ran = 0; ran < 20; ran++) {
+      await expect.poll(() => whole.runs.length).toBe(ran + 1);
+      whole.answer();
     }
     await Promise.all(old);
   });

@@ -198,21 +198,28 @@ export class Batcher implements TileRunner {
 }
 
 /**
- * Tiles of up to so many pixels to one batcher, larger ones to another. Two, because whoever comes starts at the virtual
- * time of those that it waits with: on one clock the sessions that are further would put a newcomer to the others behind
- * everything that waits there already.
+ * Where one image alone is there, its tiles go by size: small ones to the batcher whose sessions share the threads, larger
+ * ones to that with all of them, which nobody else wants. Where there are several images, all share: two tiles side by side,
+ * each on its part of the threads, take less time than one after the other on all.
+ *
+ * Two batchers, because whoever comes starts at the virtual time of those that it waits with: on one clock the sessions that
+ * are further would put a newcomer to the others behind everything that waits there already.
+ *
+ * @param mostPixels of a small tile
  */
-export function bySize(mostPixels: number, small: Batcher, large: Batcher): SharedSessions {
+export function byCompany(mostPixels: number, shared: Batcher, whole: Batcher): SharedSessions {
   /** Tiles of each lane that wait or run. */
   const underWay = new Map<Lane, number>();
   return {
     async run(tile, signal, lane = new Lane(1)) {
       const own = underWay.get(lane) ?? 0;
-      // Where there is one image alone, which is a tile and its view, nobody else wants the threads of the large session.
-      const alone = own === 1 && underWay.size === 1;
+      const alone = underWay.size === (own === 0 ? 0 : 1);
+      // The second of one image's works: a tile and its view.
+      const second = own === 1;
       underWay.set(lane, own + 1);
       try {
-        return await (alone || tile.width * tile.height > mostPixels ? large : small).run(tile, signal, lane);
+        const batcher = alone && (second || tile.width * tile.height > mostPixels) ? whole : shared;
+        return await batcher.run(tile, signal, lane);
       } finally {
         const left = (underWay.get(lane) ?? 1) - 1;
         if (left === 0) underWay.delete(lane);

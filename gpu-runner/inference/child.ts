@@ -8,7 +8,7 @@ import sharp from "sharp";
 import { mostInterpreted } from "../interpretation/interpret.ts";
 import { loadInterpreter } from "../interpretation/session.ts";
 import { unknownFeatures } from "../result/score.ts";
-import { Batcher, bySize, type SharedSessions } from "./batcher.ts";
+import { Batcher, byCompany, type SharedSessions } from "./batcher.ts";
 import { ImageThreads } from "./image-threads.ts";
 import { command, type LoadCommand, type Report } from "./protocol.ts";
 import { RemoteSession } from "./remote-session.ts";
@@ -64,18 +64,18 @@ async function load(order: LoadCommand): Promise<void> {
 }
 
 /**
- * Proved and warmed: one session with all threads, and beside it a few with a share of them each, for small tiles. A small
- * tile does not keep two cores busy, so that two of them side by side take less time than one after the other; a tile of
- * 768 px does, whoever waits for one wants all cores at it, and every session that takes such has half a gigabyte.
+ * Proved and warmed: one session with all threads, and beside it a few with a share of them each. Two tiles side by side, each
+ * on one of two cores, take less time than one after the other on both. Only a large tile of an image that is there alone has
+ * all cores: nobody else wants them.
  */
 async function openSessions(order: LoadCommand): Promise<SharedSessions> {
   const { modelFile, provider, deviceMemory, smallSessions } = order;
   const usualSides = sidesOfSeveral(order.manifest.pipeline);
-  const open = async (threads: number, side: number) => {
+  const open = async (threads: number) => {
     const data = { modelFile, provider, resources: { threads, deviceMemory, usualSides } };
     const session = await RemoteSession.start(data, fail);
     if (provider !== "cpu") await proveDevice(modelFile, session, order);
-    await warm(session, order, side);
+    await warm(session, order);
     return session;
   };
   const batcherOf = (sessions: readonly Session[]) =>
@@ -83,20 +83,21 @@ async function openSessions(order: LoadCommand): Promise<SharedSessions> {
       ran: (facts) => tell({ type: "batch", ...facts }),
       shrunk: (largest) => tell({ type: "shrunk", largest }),
     });
-  const large = batcherOf([await open(order.threads, order.manifest.pipeline.tile)]);
-  if (smallSessions === 0) return large;
+  const whole = batcherOf([await open(order.threads)]);
+  if (smallSessions === 0) return whole;
   const share = Math.max(1, Math.floor(order.threads / smallSessions));
-  const small: Session[] = [];
-  while (small.length < smallSessions) small.push(await open(share, smallSide));
-  return bySize(smallSide ** 2, batcherOf(small), large);
+  const sharing: Session[] = [];
+  while (sharing.length < smallSessions) sharing.push(await open(share));
+  return byCompany(smallSide ** 2, batcherOf(sharing), whole);
 }
 
 /**
- * Runs the largest tile that it takes, `side` by `side`, in every power of two up to the largest batch, and then on a
+ * Runs the largest tile that there is in every power of two up to the largest batch, and then on a
  * device one tile of every other shape that large images are cut into: what it chooses, loads or allocates at the first run
  * of a shape, no client waits for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
  */
-async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand, side: number): Promise<void> {
+async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand): Promise<void> {
+  const side = manifest.pipeline.tile;
   for (let count = 1; count < largestBatch; count *= 2) await runBlank(session, count, side, side);
   await runBlank(session, largestBatch, side, side);
   if (provider === "cpu") return;

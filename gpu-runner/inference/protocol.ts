@@ -18,7 +18,7 @@ export const loadCommand = z.object({
   manifest: releaseManifest,
   provider: z.enum(["cpu", "cuda"]),
   threads: z.int(),
-  /** Model sessions for small tiles, beside the one for all others. */
+  /** Model sessions that share the threads, beside the one that has them all. */
   smallSessions: z.int(),
   imageThreads: z.int(),
   maxPixels: z.int(),
