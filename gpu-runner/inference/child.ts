@@ -65,8 +65,8 @@ async function load(order: LoadCommand): Promise<void> {
 
 /**
  * Proved and warmed: one session with all threads, and beside it a few with a share of them each. Two tiles side by side, each
- * on one of two cores, take less time than one after the other on both. Only a large tile of an image that is there alone has
- * all cores: nobody else wants them.
+ * on one of two cores, take less time than one after the other on both. Only an image that is there alone has all cores, for
+ * its large tiles and for what runs beside its small one: nobody else wants them.
  */
 async function openSessions(order: LoadCommand): Promise<SharedSessions> {
   const { modelFile, provider, deviceMemory, smallSessions } = order;
@@ -92,9 +92,8 @@ async function openSessions(order: LoadCommand): Promise<SharedSessions> {
 }
 
 /**
- * Runs the largest tile that there is in every power of two up to the largest batch, and then on a
- * device one tile of every other shape that large images are cut into: what it chooses, loads or allocates at the first run
- * of a shape, no client waits for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
+ * Runs the largest tile in every power of two up to the largest batch, and then on a device one tile of every other shape
+ * that large images are cut into: what it chooses, loads or allocates at the first run of a shape, no client waits for. A CPU chooses nothing by shape, and the largest has taken the memory for all.
  */
 async function warm(session: Session, { manifest, provider, largestBatch }: LoadCommand): Promise<void> {
   const side = manifest.pipeline.tile;
