@@ -376,7 +376,7 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--readers", type=int, default=1, help="threads that read shards")
+    parser.add_argument("--readers", type=int, default=1, help="processes that read shards")
     parser.add_argument("--reuse", type=int, default=0, help="delete a shard that was read so often (0: keep all)")
     parser.add_argument(
         "--weights",

@@ -1,14 +1,14 @@
 """Reads the shards that `forge.write` leaves: forged samples of one size, ready to be batched."""
 
 import pathlib
-import queue
-import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from omni_iml.model import DOMAINS
 
@@ -84,30 +84,30 @@ class Stream:
         self.reuse = reuse
         self.rng = np.random.default_rng(seed)
         self.used: dict[str, int] = {}
-        self.lock = threading.Lock()
 
-    def take(self) -> list[pathlib.Path]:
-        """The next shards to read; raises FileNotFoundError where the folder holds none."""
-        with self.lock:
-            paths = sorted(self.folder.glob("shard-*.npz"))
-            if not paths:
-                raise FileNotFoundError(f"no shards in {self.folder}: run python -m forge.write first")
-            spare = len(paths) - 4 * self.mixed
-            for path in [path for path in paths if self.reuse and self.used.get(path.name, 0) >= self.reuse][
-                : max(0, spare)
-            ]:
-                path.unlink(missing_ok=True)
-                paths.remove(path)
-            order = sorted(paths, key=lambda path: (self.used.get(path.name, 0), self.rng.random()))[: self.mixed]
-            for path in order:
-                self.used[path.name] = self.used.get(path.name, 0) + 1
-            return order
+    def take(self, reader: int = 0, readers: int = 1) -> list[pathlib.Path]:
+        """The next shards for one of several readers; raises FileNotFoundError where the folder holds none."""
+        paths = sorted(self.folder.glob("shard-*.npz"))
+        if not paths:
+            raise FileNotFoundError(f"no shards in {self.folder}: run python -m forge.write first")
+        # Where there are fewer shards than readers, some read what is another's.
+        paths = [path for path in paths if zlib.crc32(path.name.encode()) % readers == reader] or paths
+        spare = len(paths) - 4 * self.mixed
+        for path in [path for path in paths if self.reuse and self.used.get(path.name, 0) >= self.reuse][
+            : max(0, spare)
+        ]:
+            path.unlink(missing_ok=True)
+            paths.remove(path)
+        order = sorted(paths, key=lambda path: (self.used.get(path.name, 0), self.rng.random()))[: self.mixed]
+        for path in order:
+            self.used[path.name] = self.used.get(path.name, 0) + 1
+        return order
 
-    def groups(self) -> Iterator[dict[str, np.ndarray]]:
+    def groups(self, reader: int, readers: int) -> Iterator[dict[str, np.ndarray]]:
         """Several shards of one sample size concatenated."""
         while True:
             shards = []
-            for path in self.take():
+            for path in self.take(reader, readers):
                 try:
                     shards.append(read(path))
                 except FileNotFoundError:  # the forge replaced an older shard, or another reader used it up
@@ -129,16 +129,15 @@ class Stream:
         often = np.floor(factor * count / max(factor.sum(), 1e-9) + rng.random(count)).astype(int)
         return rng.permutation(np.repeat(np.arange(count), often))
 
-    def batches(self, seed: int = 0) -> Iterator[Batch]:
-        """Batches of about `size` 256² samples' worth of pixels; `seed` tells readers of one stream apart.
+    def batches(self, reader: int = 0, readers: int = 1) -> Iterator[Batch]:
+        """Batches of about `size` 256² samples' worth of pixels, for one of several readers.
 
         All batches of one side hold equally many samples, and what is left of a group waits for the next: a GPU chooses
         kernels for every new shape, and we believe that to be what made training there slow (GPU.md).
         """
-        with self.lock:
-            rng = np.random.default_rng([seed, int(self.rng.integers(2**31))])
+        rng = np.random.default_rng([reader, int(self.rng.integers(2**31))])
         waiting: dict[int, dict[str, np.ndarray]] = {}
-        for group in self.groups():
+        for group in self.groups(reader, readers):
             side = group["pixels"].shape[1]
             order = self.copies(group, rng)
             ready = {name: group[name][order] for name in FIELDS}
@@ -150,21 +149,22 @@ class Stream:
                 yield batch(augment({name: ready[name][start : start + count] for name in FIELDS}, rng))
             waiting[side] = {name: ready[name][full:] for name in FIELDS}
 
-    def prefetched(self, ahead: int = 8, readers: int = 1) -> Iterator[Batch]:
-        """The same batches, prepared by threads."""
-        ready: queue.Queue[Batch | Exception] = queue.Queue(ahead)
+    def prefetched(self, ahead: int = 4, readers: int = 1) -> Iterator[Batch]:
+        """The same batches, each reader's prepared ahead by a process of its own.
 
-        def fill(seed: int) -> None:
-            try:
-                for one in self.batches(seed):
-                    ready.put(one)
-            except Exception as error:  # handed to the consumer, who raises it
-                ready.put(error)
+        Threads would take the interpreter's lock from the one that launches kernels. Readers share the shards out among
+        themselves, and whoever is first delivers first.
+        """
+        return iter(DataLoader(_Reading(self), None, num_workers=readers, prefetch_factor=ahead, in_order=False))
 
-        for seed in range(readers):
-            threading.Thread(target=fill, args=(seed,), daemon=True).start()
-        while True:
-            item = ready.get()
-            if isinstance(item, Exception):
-                raise item
-            yield item
+
+class _Reading(IterableDataset):
+    """A stream's batches in a reader's process."""
+
+    def __init__(self, stream: Stream):
+        self.stream = stream
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Endless."""
+        reader = get_worker_info()
+        return self.stream.batches(reader.id, reader.num_workers)

@@ -27,11 +27,11 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 # Small crops first, larger ones from SMALL_UNTIL of the time on.
 SMALL = ((256, 64, None), (256, 64, None), (384, 28, None), (384, 28, 256))
 LARGE = ((512, 16, None), (512, 16, None), (512, 16, None), (256, 64, None), (512, 16, 384))
-SMALL_UNTIL = 0.35
+SMALL_UNTIL = 0.3
 # However late the shards were, the trainer starts, trains a little and writes its checkpoint.
 LEAST_HOURS = 5 / 3600
 TRAIN = (
-    "--batch 128 --lr 8e-4 --anomaly-from 0.97 --gate-from 0.1 --readers 6 --reuse 6 --report 50 --validate-every 1000 "
+    "--batch 128 --lr 8e-4 --anomaly-from 0.97 --gate-from 0.1 --readers 4 --reuse 6 --report 50 --validate-every 1000 "
     "--save-every 45"
 )
 # Of what the machine is lent for, the seconds that the end of training, and the end of `follow`, leave.
