@@ -48,7 +48,7 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
     one.add_argument("--checkpoint", type=pathlib.Path)
     one.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/pack"))
     one.add_argument("--forged", type=pathlib.Path, help="pictures that others forged")
-    one.add_argument("--pool-mib", type=float, default=340.0)
+    one.add_argument("--pool-mib", type=float, default=620.0)
     one.add_argument("--parcel-mib", type=float, default=40.0)
     one = verbs.add_parser("receive")
     one.add_argument("parcel", type=pathlib.Path)
