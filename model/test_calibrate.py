@@ -40,6 +40,15 @@ def test_no_floor_is_chosen_and_no_threshold_lowered_where_nothing_is_gained():
     assert shift == pytest.approx(-logit(200 / 255, LEAST), abs=1e-6)
 
 
+def test_a_threshold_that_flags_too_much_of_authentic_pictures_is_not_taken(monkeypatch):
+    pictured = pictures()
+    # As faint as what is forged: whatever finds the one flags an eighth of this picture.
+    pictured[2].tiles[:, 0] = 121
+    assert calibrate.choose_floor(pictured, SHOWN, [0.0] * len(DOMAINS), 0.5)[0] == 0
+    monkeypatch.setattr(calibrate, "MOST_FLAGGED", 0.2)
+    assert calibrate.choose_floor(pictured, SHOWN, [0.0] * len(DOMAINS), 0.5)[0] == pytest.approx(0.25)
+
+
 def test_its_figures_are_those_of_the_delivered_map():
     one = pictures()[0]
     delivered = one.found(SHOWN, [0.0] * len(DOMAINS), 0.25, 0.6).blended()

@@ -32,7 +32,7 @@ SMALL_UNTIL = 0.3
 LEAST_HOURS = 5 / 3600
 # Anomaly enhancement looks at boxes one by one, which a GPU waits for: it is left out.
 TRAIN = (
-    "--batch 128 --lr 7e-4 --freeze-early --anomaly-from 1.1 --gate-from 0.1 --readers 4 --reuse 6 --report 20 "
+    "--batch 128 --lr 7e-4 --freeze-early --anomaly-from 1.1 --gate-from 0.1 --readers 4 --reuse 2 --report 20 "
     "--validate-every 1000 --save-every 45"
 )
 # Of what the machine is lent for, the seconds that the end of training, and the end of `follow`, leave.
