@@ -57,11 +57,14 @@ WEIGHT_GAIN = 0.003
 FLOORS = (0.0, 0.3, 0.4, 0.5, 0.6)
 # Logits beside the best threshold without a floor.
 LOWER_BY = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
-# Of the area of authentic images at most this share may be flagged: a lower threshold finds more, and flags more of these.
+# Of the area of authentic images at most this share may be flagged: a lower threshold finds more, and flags more there.
 MOST_FLAGGED = 0.06
 # Of mean F1: below, two settings are told apart by chance, and what flags less is taken.
 FLOOR_GAIN = 0.001
 PROMINENCES = (0.0, 0.2, 0.3, 0.4, 0.5)
+# That of all releases since 0.9.0: of mean F1 and AUC another must earn more than chance gives.
+USUAL_PROMINENCE = 0.4
+PROMINENCE_GAIN = 0.002
 # A larger view must earn its cost: a quarter megapixel for every image.
 VIEW_GAIN = 0.005
 # `tampered`: at most this share of authentic validation images; `clear`: at most this share of forged ones.
@@ -269,7 +272,7 @@ def choose_floor(
 def choose_prominence(
     examined: list[Examined], shown: tuple[int, bool], weights: list[float], shift: float, floor: float
 ) -> float:
-    """The least prominence of a part of the map: the highest mean F1 at 0.5 and AUC of the forged images."""
+    """The least prominence of a part of the map, by the mean F1 at 0.5 and AUC of the forged images."""
     forged = [one for one in examined if one.mask is not None]
     worth = {}
     for least in PROMINENCES:
@@ -286,7 +289,8 @@ def choose_prominence(
             + ", ".join(f"{name} {value:.4f}" for name, value in sorted(by_domain.items()))
         )
         worth[least] = means["f1"] + means["auc"]
-    return max(worth, key=worth.__getitem__)
+    best = max(worth, key=worth.__getitem__)
+    return best if worth[best] >= worth[USUAL_PROMINENCE] + PROMINENCE_GAIN else USUAL_PROMINENCE
 
 
 def choose_weights(

@@ -34,7 +34,7 @@ POLICY = {
 }
 TRAINING_DATA = (
     "Forged on the fly from pristine public images (natural, document, face, scene text); see model/README.md for the "
-    "sets and their licences. One sample in six was forged by others (Lalonde-Efros). No evaluation set was used."
+    "sets and their licences. One sample in seven was forged by others (Lalonde-Efros). No evaluation set was used."
 )
 
 

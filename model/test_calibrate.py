@@ -49,6 +49,19 @@ def test_a_threshold_that_flags_too_much_of_authentic_pictures_is_not_taken(monk
     assert calibrate.choose_floor(pictured, SHOWN, [0.0] * len(DOMAINS), 0.5)[0] == pytest.approx(0.25)
 
 
+def test_a_part_must_be_more_prominent_than_usual_only_where_that_is_worth_something():
+    mask = np.zeros((8, 8), bool)
+    mask[2:5, 2:5] = True
+    tiles = np.where(mask, np.uint8(250), np.uint8(5))
+    plain = [examined(tiles, mask), examined(np.full((8, 8), 5, np.uint8), None)]
+    chosen = (SHOWN, [0.0] * len(DOMAINS), 0.0, 0.0)
+    assert calibrate.choose_prominence(plain, *chosen) == calibrate.USUAL_PROMINENCE
+    # An echo of .45 of the strongest part's logit.
+    echoing = tiles.copy()
+    echoing[7, 5:] = round(255 / (1 + np.exp(-0.45 * logit(250 / 255))))
+    assert calibrate.choose_prominence([examined(echoing, mask), plain[1]], *chosen) == 0.5
+
+
 def test_its_figures_are_those_of_the_delivered_map():
     one = pictures()[0]
     delivered = one.found(SHOWN, [0.0] * len(DOMAINS), 0.25, 0.6).blended()
