@@ -139,7 +139,7 @@ function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>
 async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
   switch (task.kind) {
     case "history":
-      return examineHistory({ ...task, plane: lumaOf(task.picture) });
+      return examineHistory(task);
     case "sampling":
       return sampling(task.picture, task.regions);
     case "copies":

@@ -69,8 +69,14 @@ export function blockCoefficients(plane: Plane, offset: BlockGrid["offset"]): Bl
   return { values, ...grid };
 }
 
-/** Blocks whose centre a mask of the plane marks with `value`. */
-export function blocksWhere({ columns, rows, offset }: BlockGrid, mask: Uint8Array, width: number, value: 0 | 1) {
+/** Blocks whose corners a mask of the plane marks with `value`, but for those that begin where `except` is 1. */
+export function blocksWhere(
+  { columns, rows, offset }: BlockGrid,
+  mask: Uint8Array,
+  width: number,
+  value: 0 | 1,
+  except: Uint8Array,
+): Int32Array {
   const blocks = new Int32Array(columns * rows);
   let count = 0;
   for (let row = 0; row < rows; row++) {
@@ -82,7 +88,8 @@ export function blocksWhere({ columns, rows, offset }: BlockGrid, mask: Uint8Arr
         mask[y * width + x] === value &&
         mask[y * width + x + 7] === value &&
         mask[(y + 7) * width + x] === value &&
-        mask[(y + 7) * width + x + 7] === value
+        mask[(y + 7) * width + x + 7] === value &&
+        except[y * width + x] === 0
       ) {
         blocks[count++] = row * columns + column;
       }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { decodeImage } from "../../image/decode.ts";
-import { lumaOf, type Point } from "../plane.ts";
+import type { Point } from "../plane.ts";
 import {
   believedDepth,
   believedGain,
@@ -29,7 +29,7 @@ async function historyOf(bytes: Buffer, polygon: readonly Point[] = [], differen
   const image = await decodeImage(bytes, 1e7);
   const own = image.header.jpeg;
   return examineHistory({
-    plane: lumaOf(image),
+    picture: image,
     jpeg: own && { table: own.firstTable, quality: own.quality ?? 0 },
     regions: polygon.length === 0 ? [] : [{ id: "r1", polygon }],
     differencesOnly,
@@ -92,6 +92,30 @@ describe("the compression history", () => {
       const { regions } = await historyOf(innocent, box(left, top, 144, 144));
       expect(regions.map((region) => [compressionDiffers(region), ghostDiffers(region)])).toEqual([[null, null]]);
       expect((await historyOf(innocent, box(left, top, 56, 56))).regions).toEqual([]);
+    });
+
+    it("does not differ by colours so deep that a decoder cuts them off", async () => {
+      const side = 160;
+      // A rough green surface without any red, in a picture that was saved twice as a whole.
+      const data = Buffer.alloc(3 * side * side);
+      const noise = (i: number) => Math.abs(Math.sin(i * 12.9898) * 43758.5453) % 1;
+      for (let y = 0, at = 0; y < side; y++) {
+        for (let x = 0; x < side; x++, at += 3) {
+          const value = 40 + 60 * (noise((y >> 1) * 997 + (x >> 1)) + noise(5e5 + (y >> 3) * 997 + (x >> 3)));
+          data.set([0, 0.8 * value, 0.4 * value], at);
+        }
+      }
+      const surface = await sharp(data, { raw: { width: side, height: side, channels: 3 } })
+        .png()
+        .toBuffer();
+      const deep = await sharp(pristine)
+        .composite([{ input: surface, left, top }])
+        .png()
+        .toBuffer();
+      const history = await historyOf(await jpeg(await jpeg(deep, 70), 88), box(left, top, side, side));
+      expect(history.double?.gain).toBeGreaterThan(believedGain);
+      expect(history.regions).toEqual([]);
+      expect(historiesDiffer(history, true)).toBe(false);
     });
 
     it("differs or not, whether or not the image's own history is wanted as well", async () => {
