@@ -133,7 +133,7 @@ class Stream:
         """Batches of about `size` 256² samples' worth of pixels, for one of several readers.
 
         All batches of one side hold equally many samples, and what is left of a group waits for the next: a GPU chooses
-        kernels for every new shape, and we believe that to be what made training there slow (GPU.md).
+        kernels for every new shape (GPU.md).
         """
         rng = np.random.default_rng([reader, int(self.rng.integers(2**31))])
         waiting: dict[int, dict[str, np.ndarray]] = {}

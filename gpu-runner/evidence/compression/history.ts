@@ -9,7 +9,7 @@ export interface HistoryInput {
   readonly picture: RgbPixels;
   /** The file's luma table and the libjpeg quality nearest to it; null outside JPEGs. */
   readonly jpeg: { readonly table: Int32Array; readonly quality: number } | null;
-  /** In pixels of the plane, the weightiest first. */
+  /** In pixels of the picture, the weightiest first. */
   readonly regions: readonly { readonly id: string; readonly polygon: readonly Point[] }[];
   /** Whether nothing but what `historiesDiffer` reads is wanted, which takes less time. */
   readonly differencesOnly: boolean;
