@@ -10,7 +10,8 @@ import { displayedPoint, displayedSize, storedPoint } from "../image/orientation
 import type { Caveat, CheckName, DegradedCheck, Evidence } from "./codes.ts";
 import { historiesDiffer } from "./compression/history.ts";
 import { historyEvidence, tableEvidence } from "./compression/statements.ts";
-import { type CopyLink, copyEvidence } from "./copy-move/statements.ts";
+import type { CopyFinding } from "./copy-move/correspondence.ts";
+import { believed, type CopyLink, copyEvidence } from "./copy-move/statements.ts";
 import { Findings } from "./findings.ts";
 import { caveatsOf } from "./input-quality.ts";
 import { type Metadata, readMetadata } from "./metadata/read.ts";
@@ -34,12 +35,21 @@ const checkTime = 45_000;
 
 const thread = new TaskThread();
 
+/** Places of the image that show the same, before it is known which of them lie in regions. */
+export interface FoundCopies extends CopyFinding {
+  /** Of the picture that was searched, the image on its stored grid, perhaps reduced. */
+  readonly width: number;
+  readonly height: number;
+}
+
 export interface ExamineInput {
   readonly bytes: Uint8Array;
   readonly image: DecodedImage;
   readonly regions: readonly Region[];
   readonly modality: Finding["modality"];
   readonly domain: Finding["domain"]["name"];
+  /** What `searchCopies` gave. Where it was not asked, copies are looked for if they are wanted. */
+  readonly copies?: FoundCopies | null | undefined;
   /** Certificates whose signatures on Content Credentials are trusted, as PEM. */
   readonly trustAnchors: string | null;
   /** Whether evidence is wanted. What the input is too poor for is found out in any case: the verdict rests on it. */
@@ -104,7 +114,7 @@ export async function examine(input: ExamineInput, signal: AbortSignal): Promise
 
 const noTexts: Examined["texts"] = new Map();
 
-function showsText(domain: ExamineInput["domain"]): boolean {
+export function showsText(domain: ExamineInput["domain"]): boolean {
   return domain === "document" || domain === "scene_text";
 }
 
@@ -220,7 +230,7 @@ function middleOf(polygon: readonly Point[]): Point {
 
 /** What `examine` finds in the regions that the score listens to, as far as a release wants it, and nothing else. */
 export async function findTraces(
-  input: Pick<ExamineInput, "image" | "regions" | "domain">,
+  input: Pick<ExamineInput, "image" | "regions" | "domain" | "copies">,
   wanted: { readonly [Trace in keyof RegionTraces]: boolean },
   signal: AbortSignal,
 ): Promise<{ traces: RegionTraces; degraded_checks: DegradedCheck[] }> {
@@ -242,31 +252,63 @@ export async function findTraces(
   return { traces, degraded_checks: findings.degraded };
 }
 
+/**
+ * Looks for places that show the same, and for nothing else.
+ *
+ * @returns null, and why it is so, where that could not be found out
+ * @throws the signal's reason, and nothing else
+ */
+export async function searchCopies(
+  image: DecodedImage,
+  domain: ExamineInput["domain"],
+  signal: AbortSignal,
+): Promise<{ copies: FoundCopies | null; degraded_checks: DegradedCheck[] }> {
+  const findings = new Findings(signal);
+  const limits: Limits = { milliseconds: checkTime, signal };
+  const copies = await findings.attempt("copy_move", () => findPlaces(image, domain, limits));
+  return { copies, degraded_checks: findings.degraded };
+}
+
+/** Of pairs of places those that agree so far that one of them is a copy. */
+export function believedCopies(copies: FoundCopies, domain: ExamineInput["domain"]): FoundCopies {
+  const showing = { printed: showsText(domain), pixels: copies.width * copies.height };
+  return { ...copies, copies: copies.copies.filter((copy) => believed(copy, showing)) };
+}
+
+async function findPlaces(image: DecodedImage, domain: ExamineInput["domain"], limits: Limits): Promise<FoundCopies> {
+  const scale = Math.min(1, reducedSide / Math.max(image.width, image.height));
+  const width = Math.max(1, Math.round(image.width * scale));
+  const height = Math.max(1, Math.round(image.height * scale));
+  const pixels =
+    scale === 1 ? image.pixels : await rgbPicture(image).resize(width, height, { fit: "fill" }).raw().toBuffer();
+  const picture = { pixels, width, height };
+  const found = await thread.run({ kind: "copies", picture, printed: showsText(domain) }, limits);
+  return { ...found, width, height };
+}
+
+/** Null where they were looked for before and could not be found out: whoever looked has said so. */
 async function examineCopies(
-  { image, regions, domain }: Pick<ExamineInput, "image" | "regions" | "domain">,
+  { image, regions, domain, copies }: Pick<ExamineInput, "image" | "regions" | "domain" | "copies">,
   limits: Limits,
   findings: Findings,
-): Promise<CopyLink[]> {
-  const { width, height, orientation } = image;
-  const scale = Math.min(1, reducedSide / Math.max(width, height));
-  const reduced = { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
-  const pixels =
-    scale === 1
-      ? image.pixels
-      : await rgbPicture(image).resize(reduced.width, reduced.height, { fit: "fill" }).raw().toBuffer();
-  const [sx, sy] = [reduced.width / width, reduced.height / height];
+): Promise<CopyLink[] | null> {
+  if (copies === null) return null;
+  const found = copies ?? (await findPlaces(image, domain, limits));
+  const { orientation } = image;
+  const [sx, sy] = [found.width / image.width, found.height / image.height];
   const placed = regions.map(({ id, polygon }) => ({
     id,
     polygon: polygon.map((point) => storedPoint(point, image, orientation)).map(([x, y]): Point => [x * sx, y * sy]),
   }));
-  const printed = showsText(domain);
-  const picture = { pixels, ...reduced };
-  const found = await thread.run({ kind: "copies", picture, regions: placed, printed }, limits);
-  const shown = displayedSize(width, height, orientation);
+  const size = { width: found.width, height: found.height };
+  const task = { kind: "copies_in_regions", copies: found.copies, ...size, regions: placed } as const;
+  const inRegions = found.copies.length === 0 ? [] : await thread.run(task, limits);
+  const shown = displayedSize(image.width, image.height, orientation);
   const within = (value: number, most: number) => Math.min(most, Math.max(0, Math.round(value)));
   const onDisplay = (polygon: readonly Point[]) =>
     polygon
       .map(([x, y]) => displayedPoint([x / sx, y / sy], image, orientation))
       .map(([x, y]): Point => [within(x, shown.width), within(y, shown.height)]);
-  return copyEvidence(found, { onDisplay, printed, pixels: reduced.width * reduced.height }, findings.state);
+  const showing = { onDisplay, printed: showsText(domain), pixels: size.width * size.height };
+  return copyEvidence({ copies: inRegions, keypoints: found.keypoints }, showing, findings.state);
 }

@@ -2,7 +2,7 @@
 import { parentPort } from "node:worker_threads";
 import { messageOf } from "@omni-iml/shared/message-of";
 import { examineHistory, type ImageHistory } from "./compression/history.ts";
-import { type Copy, findCopies } from "./copy-move/correspondence.ts";
+import { type Copy, type CopyFinding, findCopies } from "./copy-move/correspondence.ts";
 import { lumaOf, type Plane, type Point, type RgbPixels, rasterize } from "./plane.ts";
 import type { Credentials } from "./provenance/credentials.ts";
 import { type Period, strongestPeriod } from "./resampling/periods.ts";
@@ -24,11 +24,13 @@ export type Task =
       readonly differencesOnly: boolean;
     }
   | { readonly kind: "sampling"; readonly picture: RgbPixels; readonly regions: readonly PlacedRegion[] }
+  | { readonly kind: "copies"; readonly picture: RgbPixels; readonly printed: boolean }
   | {
-      readonly kind: "copies";
-      readonly picture: RgbPixels;
+      readonly kind: "copies_in_regions";
+      readonly copies: readonly Copy[];
+      readonly width: number;
+      readonly height: number;
       readonly regions: readonly PlacedRegion[];
-      readonly printed: boolean;
     }
   | {
       readonly kind: "credentials";
@@ -63,7 +65,8 @@ export interface PlacedCopy extends Copy {
 export interface Outcome {
   history: ImageHistory;
   sampling: Sampling;
-  copies: { copies: readonly PlacedCopy[]; keypoints: number };
+  copies: CopyFinding;
+  copies_in_regions: readonly PlacedCopy[];
   credentials: Credentials | null;
   text: readonly Word[];
 }
@@ -103,7 +106,11 @@ function sampling(picture: RgbPixels, regions: readonly PlacedRegion[]): Samplin
 }
 
 /** The fraction of a polygon that lies in a mask. */
-function covered(polygon: readonly Point[], mask: Uint8Array, { width, height }: RgbPixels): number {
+function covered(
+  polygon: readonly Point[],
+  mask: Uint8Array,
+  { width, height }: { width: number; height: number },
+): number {
   const place = rasterize(polygon, width, height);
   let both = 0;
   let all = 0;
@@ -115,17 +122,18 @@ function covered(polygon: readonly Point[], mask: Uint8Array, { width, height }:
   return all === 0 ? 0 : both / all;
 }
 
-function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>): Outcome["copies"] {
-  const found = findCopies(lumaOf(picture), printed);
-  if (found.copies.length === 0) return { copies: [], keypoints: found.keypoints };
-  const masks = regions.map(({ id, polygon }) => ({ id, mask: rasterize(polygon, picture.width, picture.height) }));
-  const placed = found.copies.map((copy): PlacedCopy => {
+type CopiesInRegions = Extract<Task, { kind: "copies_in_regions" }>;
+
+function placedCopies({ copies, regions, width, height }: CopiesInRegions): PlacedCopy[] {
+  const size = { width, height };
+  const masks = regions.map(({ id, polygon }) => ({ id, mask: rasterize(polygon, width, height) }));
+  return copies.map((copy): PlacedCopy => {
     // The network often points at both, the copy and its original: the region that tells them apart best says which is which.
     const candidates = masks
       .map(({ id, mask }) => ({
         region: id,
-        first: covered(copy.first, mask, picture),
-        second: covered(copy.second, mask, picture),
+        first: covered(copy.first, mask, size),
+        second: covered(copy.second, mask, size),
       }))
       .filter(({ first, second }) => Math.max(first, second) >= inside)
       .toSorted((one, other) => Math.abs(other.first - other.second) - Math.abs(one.first - one.second));
@@ -133,7 +141,6 @@ function copies({ picture, regions, printed }: Extract<Task, { kind: "copies" }>
     if (best === undefined) return { ...copy, region: null, target: "second" };
     return { ...copy, region: best.region, target: best.first > best.second ? "first" : "second" };
   });
-  return { copies: placed, keypoints: found.keypoints };
 }
 
 async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
@@ -143,7 +150,9 @@ async function perform(task: Task): Promise<Outcome[Task["kind"]]> {
     case "sampling":
       return sampling(task.picture, task.regions);
     case "copies":
-      return copies(task);
+      return findCopies(lumaOf(task.picture), task.printed);
+    case "copies_in_regions":
+      return placedCopies(task);
     case "credentials": {
       const { readCredentials } = await import("./provenance/credentials.ts");
       return readCredentials(task.bytes, task.mediaType, task.anchors);

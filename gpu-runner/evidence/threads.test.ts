@@ -3,7 +3,7 @@ import { OutOfTime, runAlone, TaskThread } from "./threads.ts";
 
 const { signal } = new AbortController();
 const picture = { pixels: new Uint8Array(3 * 64 * 64).fill(120), width: 64, height: 64 };
-const task = { kind: "copies", picture, regions: [], printed: false } as const;
+const task = { kind: "copies", picture, printed: false } as const;
 
 it("a task that takes too long is given up, and the next one has a thread of its own", async () => {
   const thread = new TaskThread();

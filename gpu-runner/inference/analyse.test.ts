@@ -129,6 +129,71 @@ describe("scores a region higher, whatever is asked for,", () => {
   });
 });
 
+describe("where something was copied and the network reacts too little", () => {
+  const side = 512;
+  const place = { left: 310, top: 330, width: 150, height: 150 };
+  /** A network that is shown a copy from (40, 320) and finds it by .3 where it was pasted. */
+  async function look(domain: number[], copies: Served["manifest"]["pipeline"]["copies"]) {
+    const photo = sharp(readFileSync(new URL("../../test/samples/landscape.jpg", import.meta.url)));
+    const base = await photo.extract({ left: 100, top: 60, width: side, height: side }).png().toBuffer();
+    const patch = await sharp(base)
+      .extract({ ...place, left: 40, top: 320 })
+      .png()
+      .toBuffer();
+    const bytes = await sharp(base)
+      .composite([{ input: patch, left: place.left, top: place.top }])
+      .png()
+      .toBuffer();
+    const probability = new Uint8Array(side * side).fill(10);
+    for (let y = place.top; y < place.top + place.height; y++) {
+      probability.fill(76, y * side + place.left, y * side + place.left + place.width);
+    }
+    const { manifest } = served;
+    const { view, relative_floor: _, ...pipeline } = manifest.pipeline;
+    const given = {
+      ...served,
+      batcher: { run: async () => ({ probability, score: 0.4, gate: 1, domain }) },
+      manifest: { ...manifest, pipeline: { ...pipeline, view: { ...view, weights: [0, 0, 0, 0] }, copies } },
+    };
+    const job = {
+      bytes,
+      sha256: "0".repeat(64),
+      outputs: [],
+      pictures: { report: false, prompt: false },
+      options: analysisOptions.parse({ interpretation: "none" }),
+    };
+    const { finding } = await analyse(job, given, new AbortController().signal, () => undefined);
+    return { regions: finding.regions, codes: finding.evidence.map(({ code }) => code) };
+  }
+  const policy = { raise: 4, least_difference: 0.5, least_logit: -2, grow: 0.08 };
+  const [natural, document] = [
+    [1, 0, 0, 0],
+    [0, 1, 0, 0],
+  ];
+
+  it("the copy is found, its original is not, and both are named", async () => {
+    const { regions, codes } = await look(natural, policy);
+    expect(regions).toHaveLength(1);
+    const { x = 0, y = 0, width = 0, height = 0 } = regions[0]?.bbox ?? {};
+    const middle = [x + width / 2, y + height / 2];
+    expect(Math.abs((middle[0] ?? 0) - (place.left + place.width / 2))).toBeLessThan(20);
+    expect(Math.abs((middle[1] ?? 0) - (place.top + place.height / 2))).toBeLessThan(20);
+    expect(regions[0]?.area_fraction).toBeGreaterThan(0.05);
+    expect(codes).toContain("copied_region");
+  });
+
+  it("nothing is in a picture of text, where letters repeat, nor by a release that does not say so", async () => {
+    for (const [domain, copies] of [
+      [document, policy],
+      [natural, undefined],
+    ] as const) {
+      const { regions, codes } = await look([...domain], copies);
+      expect(regions).toEqual([]);
+      expect(codes).not.toContain("copied_region");
+    }
+  });
+});
+
 it.each([
   [1600, 70],
   [70, 1600],

@@ -2,7 +2,14 @@
 import { domains, type Region } from "@omni-iml/shared/analysis";
 import { messageOf } from "@omni-iml/shared/message-of";
 import type { ReleaseManifest } from "@omni-iml/shared/release";
-import { examine, findTraces } from "../evidence/evidence.ts";
+import {
+  believedCopies,
+  examine,
+  type FoundCopies,
+  findTraces,
+  searchCopies,
+  showsText,
+} from "../evidence/evidence.ts";
 import { Findings } from "../evidence/findings.ts";
 import { readRegions, withText } from "../evidence/text/regions.ts";
 import { type DecodedImage, decodeImage } from "../image/decode.ts";
@@ -18,7 +25,7 @@ import { findRegions } from "../result/regions.ts";
 import { imageScore, verdictOf } from "../result/score.ts";
 import { english } from "../wording/en.ts";
 import type { TileRunner } from "./batcher.ts";
-import { type Localisation, localise } from "./localise.ts";
+import { type CopiesOf, localise } from "./localise.ts";
 import type { AnalyseCommand, JobStage, Pictures, PixelFinding, PixelOutput } from "./protocol.ts";
 
 export interface Served {
@@ -59,20 +66,28 @@ export async function analyse(
   };
 
   const image = await stage("decode", () => decodeImage(job.bytes, maxPixels));
-  const localisation = await stage("inference", () =>
-    localise(image, manifest.pipeline, batcher, { signal, progress: (done) => onStage("inference", done) }),
-  );
+  const degraded: PixelFinding["degraded_checks"] = [];
+  let copies: FoundCopies | null | undefined;
+  const copiesOf: CopiesOf = async (probabilities) => {
+    const { name } = domainOf(probabilities);
+    if (showsText(name)) return null;
+    const searched = await searchCopies(image, name, signal);
+    degraded.push(...searched.degraded_checks);
+    copies = searched.copies;
+    return copies && believedCopies(copies, name);
+  };
+  const watch = { signal, progress: (done: number) => onStage("inference", done) };
+  const localisation = await stage("inference", () => localise(image, manifest.pipeline, batcher, watch, copiesOf));
   const threshold = job.options.threshold ?? manifest.thresholds.pixel;
   const map = await displayed(localisation.map, image);
-  const degraded: PixelFinding["degraded_checks"] = [];
-  const domain = domainOf(localisation);
+  const domain = domainOf(localisation.domain);
   const { modality } = localisation;
   const found = findRegions(map, threshold, manifest.thresholds.region_area_fraction);
   const usual = manifest.thresholds.pixel;
   const { examined, traces } = await stage("evidence", async () => {
     const { bytes, options } = job;
     const reads = options.interpretation !== "none";
-    const about = { regions: found, modality, domain: domain.name, wanted: options.evidence, reads };
+    const about = { regions: found, modality, domain: domain.name, copies, wanted: options.evidence, reads };
     const examined = await examine({ bytes, image, trustAnchors, ...about }, signal);
     degraded.push(...examined.degraded_checks);
     if (options.evidence && threshold === usual) return { examined, traces: examined.traces };
@@ -80,7 +95,11 @@ export async function analyse(
     const regions = threshold === usual ? found : findRegions(map, usual, manifest.thresholds.region_area_fraction);
     const { copied, recompressed } = manifest.score;
     const weighed = { copied: copied !== undefined, recompressed: recompressed !== undefined };
-    const { traces, degraded_checks } = await findTraces({ image, regions, domain: domain.name }, weighed, signal);
+    const { traces, degraded_checks } = await findTraces(
+      { image, regions, domain: domain.name, copies },
+      weighed,
+      signal,
+    );
     if (!options.evidence) degraded.push(...degraded_checks);
     return { examined, traces };
   });
@@ -197,7 +216,8 @@ function factsOf(
   };
 }
 
-function domainOf({ domain }: Localisation): PixelFinding["domain"] {
-  const confidence = Math.max(...domain);
-  return { name: domains[domain.indexOf(confidence)] ?? "natural", confidence: Math.min(1, confidence) };
+/** @param probabilities in the order of `domains` */
+function domainOf(probabilities: readonly number[]): PixelFinding["domain"] {
+  const confidence = Math.max(...probabilities);
+  return { name: domains[probabilities.indexOf(confidence)] ?? "natural", confidence: Math.min(1, confidence) };
 }

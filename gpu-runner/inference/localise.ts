@@ -4,6 +4,7 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { DecodedImage } from "../image/decode.ts";
 import { noTable } from "../image/decode.ts";
 import type { GreyMap } from "../image/encode.ts";
+import { type CopiedPlaces, raiseCopies } from "../result/copies.ts";
 import { raiseFloor, subdueEchoes } from "../result/prominence.ts";
 import type { TileResult, TileRunner } from "./batcher.ts";
 import { Blender, type View } from "./blend.ts";
@@ -30,6 +31,14 @@ export interface Watch {
 
 type Pipeline = ReleaseManifest["pipeline"];
 
+/**
+ * Where something was copied inside the image, by its domain in the order of `domains`; null where that is not looked for
+ * or could not be found out.
+ */
+export type CopiesOf = (domain: readonly number[]) => Promise<CopiedPlaces | null>;
+
+const noCopies: CopiesOf = async () => null;
+
 /** From which mean gate the frequency traces are used; the graph itself takes the same half. */
 const gateMiddle = 0.5;
 /** Tiles of a row that are cut out at a time: more than a batch, and a strip of a hundred megapixels has thousands. */
@@ -40,6 +49,7 @@ export async function localise(
   pipeline: Pipeline,
   batcher: TileRunner,
   watch: Watch,
+  copiesOf = noCopies,
 ): Promise<Localisation> {
   const grid = tileGrid(image, pipeline);
   const tiles = grid.columns.length * grid.rows.length;
@@ -72,6 +82,8 @@ export async function localise(
     blender.finishRow(row);
   }
   const map = { data: blender.map, width: image.width, height: image.height };
+  const copies = pipeline.copies && (await copiesOf(domain));
+  if (pipeline.copies && copies) raiseCopies(map, copies, pipeline.copies);
   if (pipeline.relative_floor) raiseFloor(map, pipeline.relative_floor);
   if (pipeline.least_prominence) subdueEchoes(map, pipeline.least_prominence);
   return {

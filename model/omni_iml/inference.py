@@ -145,6 +145,31 @@ def above_floor(levels: np.ndarray, share: float) -> np.ndarray:
     return shifted(levels, -share * strongest) if strongest > 0 else levels
 
 
+def raised(levels: np.ndarray, copies: list[dict], policy: dict) -> np.ndarray:
+    """A map uint8 [H, W] that reacts more where something was copied to.
+
+    `copies` are pairs of places that show the same: `first` and `second`, polygons [[x, y], …] in pixels of the map,
+    and `area`. Of each pair the one of the higher mean logit, by `least_difference` of the policy at least and no lower
+    than `least_logit`, is raised by `raise` logits, with what lies within `grow` times the square root of its area.
+    """
+    logits = logit(np.arange(256) / 255, LEAST)[levels]
+    where = np.zeros(levels.shape, bool)
+    for copy in copies:
+        masks = []
+        for name in ("first", "second"):
+            mask = np.zeros(levels.shape, np.uint8)
+            cv2.fillPoly(mask, [np.round(np.array(copy[name])).astype(np.int32)], 1)
+            masks.append(mask)
+        if not all(mask.any() for mask in masks):
+            continue
+        one, other = (logits[mask > 0].mean() for mask in masks)
+        if abs(one - other) < policy["least_difference"] or max(one, other) < policy["least_logit"]:
+            continue
+        reach = max(1, round(policy["grow"] * copy["area"] ** 0.5))
+        where |= cv2.dilate(masks[int(other > one)], np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+    return np.where(where, shifted(levels, policy["raise"]), levels)
+
+
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:
     """A map uint8 [H, W] with its logits moved."""
     return np.round(255 * moved_levels(shift)).astype(np.uint8)[levels]

@@ -2,6 +2,7 @@
 import type { State } from "../findings.ts";
 import type { Point } from "../plane.ts";
 import type { PlacedCopy } from "../thread.ts";
+import type { Copy } from "./correspondence.ts";
 
 /** From where to where a place was copied. */
 export interface CopyLink {
@@ -22,7 +23,10 @@ interface Showing {
  * Letters and printed lines repeat by nature: in documents and scene text a copy must be larger and agree more, and
  * anywhere else what is as small as a letter must agree to the finest grain.
  */
-function believed({ area, similarity, grain }: PlacedCopy, { printed, pixels }: Showing): boolean {
+export function believed(
+  { area, similarity, grain }: Copy,
+  { printed, pixels }: Pick<Showing, "printed" | "pixels">,
+): boolean {
   if (printed) return area / pixels >= 0.01 && similarity >= 0.97 && grain >= 0.8;
   return similarity >= 0.94 && grain >= (area / pixels >= 0.006 ? 0.5 : 0.85);
 }
