@@ -9,7 +9,7 @@ from export import POLICY, release
 from omni_iml.inference import LEAST, Found, logit, raised
 
 PIPELINE = {"relative_floor": 0.0, "least_prominence": 0.0}
-POLICY_OF_TWO = {"raise": 2.0, "least_difference": 0.5, "least_logit": -2.0, "grow": 0.0}
+POLICY_OF_TWO = {"raise": 2.0, "least_difference": 0.5, "least_logit": -2.0}
 
 
 def square(x: int, y: int, side: int) -> list[list[int]]:
@@ -23,20 +23,24 @@ def drawn() -> np.ndarray:
     return levels
 
 
-BOTH = {"first": square(3, 3, 4), "second": square(15, 3, 4), "area": 16}
+def pair(first: list, second: list) -> dict:
+    return {"first": first, "second": second, "whole": {"first": first, "second": second}}
+
+
+BOTH = pair(square(3, 3, 4), square(15, 3, 4))
 
 
 def test_of_two_places_the_one_that_reacts_more_is_raised():
     levels = drawn()
-    for copy in (BOTH, BOTH | {"first": BOTH["second"], "second": BOTH["first"]}):
+    for copy in (BOTH, pair(BOTH["second"], BOTH["first"])):
         found = raised(levels, [copy], POLICY_OF_TWO)
-        assert np.array_equal(np.argwhere(found != levels)[[0, -1]], [[2, 2], [7, 7]])
+        assert np.array_equal(np.argwhere(found != levels)[[0, -1]], [[3, 3], [6, 6]])
         assert found[4, 4] == round(255 / (1 + np.exp(-logit(100 / 255, LEAST) - 2)))
     assert np.array_equal(raised(levels, [BOTH], POLICY_OF_TWO | {"least_difference": 1.0}), levels)
     assert np.array_equal(raised(levels, [BOTH], POLICY_OF_TWO | {"least_logit": -0.3}), levels)
     assert np.array_equal(raised(levels, [BOTH | {"second": square(90, 3, 4)}], POLICY_OF_TWO), levels)
-    wide = raised(levels, [BOTH | {"area": 900}], POLICY_OF_TWO | {"grow": 0.1})
-    assert np.array_equal(np.argwhere(wide != levels)[[0, -1]], [[0, 0], [9, 9]])
+    whole = BOTH | {"whole": {"first": square(3, 3, 6), "second": square(15, 3, 6)}}
+    assert np.array_equal(np.argwhere(raised(levels, [whole], POLICY_OF_TWO) != levels)[[0, -1]], [[3, 3], [8, 8]])
 
 
 def test_what_finds_most_and_flags_least_is_chosen(capsys):
@@ -53,7 +57,7 @@ def test_what_finds_most_and_flags_least_is_chosen(capsys):
     levels = np.full((12, 24), 19, np.uint8)
     levels[:4, :4] = 5
     whole = [[0, 0], [23, 0], [23, 11], [0, 11]]
-    alike = copies.Shown(levels, None, [{"first": whole, "second": square(0, 0, 4), "area": 288}])
+    alike = copies.Shown(levels, None, [pair(whole, square(0, 0, 4))])
     assert alike.worth(chosen, PIPELINE)[0] > 0.9
     assert copies.choose([forged] + [alike] * 9, PIPELINE)["raise"] == 2.0
     # Of settings that find as much, the one that leaves authentic images alone.

@@ -62,16 +62,10 @@ export const releaseManifest = z.object({
     /**
      * Places in the blended map to which something was copied inside the image: their logits are raised by `raise`. Of two
      * places that show the same it is the one whose mean logit is higher, by `least_difference` at least, and no lower than
-     * `least_logit`, with what lies around it within `grow` times the square root of its area. Pictures of text are left
-     * alone, since letters repeat. Releases before 0.12 have none: nothing is raised.
+     * `least_logit`. Pictures of text are left alone, since letters repeat. Releases before 0.12 have none: nothing is raised.
      */
     copies: z
-      .object({
-        raise: z.number().min(0),
-        least_difference: z.number().min(0),
-        least_logit: z.number(),
-        grow: z.number().min(0).max(1),
-      })
+      .object({ raise: z.number().min(0), least_difference: z.number().min(0), least_logit: z.number() })
       .optional(),
     /**
      * All logits of the map after that are lowered by this share of the largest mean logit of a connected part from one half

@@ -101,7 +101,7 @@ describe("scores a region higher, whatever is asked for,", () => {
       }),
     };
     const { manifest } = served;
-    const { view, relative_floor: __, ...pipeline } = manifest.pipeline;
+    const { view, relative_floor: __, copies: ___, ...pipeline } = manifest.pipeline;
     const { features, weights, bias } = manifest.score;
     const weight = 2.5;
     const weighed = {
@@ -165,7 +165,7 @@ describe("where something was copied and the network reacts too little", () => {
     const { finding } = await analyse(job, given, new AbortController().signal, () => undefined);
     return { regions: finding.regions, codes: finding.evidence.map(({ code }) => code) };
   }
-  const policy = { raise: 4, least_difference: 0.5, least_logit: -2, grow: 0.08 };
+  const policy = { raise: 4, least_difference: 0.5, least_logit: -2 };
   const [natural, document] = [
     [1, 0, 0, 0],
     [0, 1, 0, 0],

@@ -6,26 +6,26 @@
  */
 import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { Copy } from "../evidence/copy-move/correspondence.ts";
-import { type Point, rasterize } from "../evidence/plane.ts";
+import { rasterize } from "../evidence/plane.ts";
 import type { GreyMap } from "../image/encode.ts";
 import { levelOf, logitOf } from "../inference/blend.ts";
 
 /** Pairs of places, in pixels of the picture in which they were found: the whole image, perhaps reduced. */
 export interface CopiedPlaces {
-  readonly copies: readonly Pick<Copy, "first" | "second" | "area">[];
+  readonly copies: readonly Pick<Copy, "first" | "second" | "whole">[];
   readonly width: number;
   readonly height: number;
 }
 
 /**
- * Raises logits in place by `raise` where something was copied to: of each pair the place of the higher mean logit, and
- * around it `grow` times the square root of its area. Where the two differ by less than `least_difference`, nothing tells
- * which is the copy, and where neither reaches `least_logit`, the network sees nothing of it: both stay as they are.
+ * Raises logits in place by `raise` where something was copied to: of each pair the place of the higher mean logit, with
+ * all of it that agrees more loosely. Where the two differ by less than `least_difference`, nothing tells which is the
+ * copy, and where neither reaches `least_logit`, the network sees nothing of it: both stay as they are.
  */
 export function raiseCopies(
   map: GreyMap,
   { copies, width, height }: CopiedPlaces,
-  { raise, least_difference, least_logit, grow }: NonNullable<ReleaseManifest["pipeline"]["copies"]>,
+  { raise, least_difference, least_logit }: NonNullable<ReleaseManifest["pipeline"]["copies"]>,
 ): void {
   const [acrossMap, downMap] = [map.width / width, map.height / height];
   const logitAt = (x: number, y: number) =>
@@ -40,16 +40,13 @@ export function raiseCopies(
     return area === 0 ? null : sum / area;
   };
   const raised = new Uint8Array(width * height);
-  const add = (polygon: readonly Point[], area: number) => {
-    const place = grown(rasterize(polygon, width, height), width, Math.max(1, Math.round(grow * Math.sqrt(area))));
-    for (let i = 0; i < place.length; i++) if (place[i] === 1) raised[i] = 1;
-  };
-  for (const { first, second, area } of copies) {
+  for (const { first, second, whole } of copies) {
     const means = [first, second].map((polygon) => meanLogit(rasterize(polygon, width, height)));
     const [one, other] = means;
     if (one == null || other == null || Math.abs(one - other) < least_difference) continue;
     if (Math.max(one, other) < least_logit) continue;
-    add(one > other ? first : second, area);
+    const place = rasterize(one > other ? whole.first : whole.second, width, height);
+    for (let i = 0; i < place.length; i++) if (place[i] === 1) raised[i] = 1;
   }
   if (!raised.includes(1)) return;
   const levels = Uint8Array.from({ length: 256 }, (_, level) =>
@@ -63,24 +60,4 @@ export function raiseCopies(
       map.data[at] = levels[map.data[at] ?? 0] ?? 0;
     }
   }
-}
-
-/** All within `reach` pixels of a place, along both sides. */
-function grown(place: Uint8Array, width: number, reach: number): Uint8Array {
-  const height = place.length / width;
-  return spread(spread(place, width, 1, height, width, reach), height, width, width, 1, reach);
-}
-
-/** Ones spread along lines of `length` values, `step` apart; `lines` of them begin `next` apart. */
-function spread(values: Uint8Array, length: number, step: number, lines: number, next: number, reach: number) {
-  const out = new Uint8Array(values.length);
-  for (let line = 0; line < lines; line++) {
-    const start = line * next;
-    let until = -1;
-    for (let i = -reach; i < length; i++) {
-      if (i + reach < length && values[start + (i + reach) * step] === 1) until = i + 2 * reach;
-      if (i >= 0 && i <= until) out[start + i * step] = 1;
-    }
-  }
-  return out;
 }

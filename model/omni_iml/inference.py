@@ -149,25 +149,27 @@ def raised(levels: np.ndarray, copies: list[dict], policy: dict) -> np.ndarray:
     """A map uint8 [H, W] that reacts more where something was copied to.
 
     `copies` are pairs of places that show the same: `first` and `second`, polygons [[x, y], …] in pixels of the map,
-    and `area`. Of each pair the one of the higher mean logit, by `least_difference` of the policy at least and no lower
-    than `least_logit`, is raised by `raise` logits, with what lies within `grow` times the square root of its area.
+    and the same of the `whole` places, with what agrees more loosely. Of each pair the one of the higher mean logit, by
+    `least_difference` of the policy at least and no lower than `least_logit`, is raised as a whole by `raise` logits.
     """
     logits = logit(np.arange(256) / 255, LEAST)[levels]
     where = np.zeros(levels.shape, bool)
     for copy in copies:
-        masks = []
-        for name in ("first", "second"):
-            mask = np.zeros(levels.shape, np.uint8)
-            cv2.fillPoly(mask, [np.round(np.array(copy[name])).astype(np.int32)], 1)
-            masks.append(mask)
+        masks = [filled(copy[name], levels.shape) for name in ("first", "second")]
         if not all(mask.any() for mask in masks):
             continue
         one, other = (logits[mask > 0].mean() for mask in masks)
         if abs(one - other) < policy["least_difference"] or max(one, other) < policy["least_logit"]:
             continue
-        reach = max(1, round(policy["grow"] * copy["area"] ** 0.5))
-        where |= cv2.dilate(masks[int(other > one)], np.ones((2 * reach + 1,) * 2, np.uint8)) > 0
+        where |= filled(copy["whole"]["second" if other > one else "first"], levels.shape) > 0
     return np.where(where, shifted(levels, policy["raise"]), levels)
+
+
+def filled(polygon: list, shape: tuple[int, int]) -> np.ndarray:
+    """1 inside a polygon [[x, y], …] and on its outline: uint8 [H, W]."""
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.round(np.array(polygon)).astype(np.int32)], 1)
+    return mask
 
 
 def shifted(levels: np.ndarray, shift: float) -> np.ndarray:

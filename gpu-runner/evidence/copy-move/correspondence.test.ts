@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { lumaOf, type Point } from "../plane.ts";
+import { lumaOf, type Point, rasterize } from "../plane.ts";
 import { findCopies } from "./correspondence.ts";
 
 const photo = await sharp(readFileSync(new URL("../../../test/samples/kitten-authentic.jpg", import.meta.url)))
@@ -50,6 +50,10 @@ describe("copies", () => {
     expect(Math.abs(copy.rotation)).toBeCloseTo(degrees, -0.5);
     expect(copy.similarity).toBeGreaterThan(0.94);
     expect(copy.grain).toBeGreaterThan(0.5);
+    // With what agrees more loosely it is larger, and no larger than what was copied.
+    const sizeOf = (polygon: readonly Point[]) => rasterize(polygon, 600, 406).reduce((sum, inside) => sum + inside, 0);
+    expect(sizeOf(copy.whole.first)).toBeGreaterThan(copy.area);
+    expect(sizeOf(copy.whole.second) / (width * height)).toBeLessThan(1.15);
   });
 
   it("are none in an authentic photograph, nor in plain noise or a plain surface", async () => {

@@ -15,9 +15,15 @@ interface Similarity {
   readonly y0: number;
 }
 
-export interface Copy {
+/** A place and the one that shows the same. */
+export interface PairOfPlaces {
   readonly first: readonly Point[];
   readonly second: readonly Point[];
+}
+
+export interface Copy extends PairOfPlaces {
+  /** With all around them that agrees more loosely: where noise or another saving hides that it is the same. */
+  readonly whole: PairOfPlaces;
   /** Mean correlation of the two places' neighbourhoods of 9×9 pixels, at most 1. */
   readonly similarity: number;
   /** Correlation of their finest detail alone: two windows of a house are alike, but do not share their grain. */
@@ -54,6 +60,8 @@ const mostPartners = 40;
 const mostCopies = 4;
 /** Correlation of 9×9 pixels from which they show the same. */
 const leastCorrelation = 0.9;
+/** Down to which what lies around that still belongs to it. */
+const leastAround = 0.7;
 /** Standard deviation of 9×9 pixels below which everything is alike. */
 const leastTexture = 3;
 /** Of the plane: a smaller copy is a coincidence. */
@@ -385,8 +393,15 @@ export function findCopies(plane: Plane, printed: boolean): CopyFinding {
   return { copies, keypoints: points.length };
 }
 
+/** What agrees around matches. */
+interface Agreeing {
+  readonly part: Component;
+  /** With what agrees more loosely. */
+  readonly whole: Component;
+}
+
 /** The part that agrees around the matches; null where what agrees is too little to be a copy. */
-function agreeingPart(plane: Plane, similarity: Similarity, inliers: readonly Match[]): Component | null {
+function agreeingPart(plane: Plane, similarity: Similarity, inliers: readonly Match[]): Agreeing | null {
   const smallest = Math.max(leastPixels, leastArea * plane.width * plane.height);
   const xs = inliers.map(({ from }) => from.x);
   const ys = inliers.map(({ from }) => from.y);
@@ -415,20 +430,33 @@ function agreeingPart(plane: Plane, similarity: Similarity, inliers: readonly Ma
         (run.y === box.height - 1 && bottom < plane.height),
     );
     if (cutOff) continue;
-    return { ...part, runs: part.runs.map((run) => ({ y: run.y + y, from: run.from + x, to: run.to + x })) };
+    const [start] = part.runs;
+    const whole = connectedComponents(map, leastAround, part.area).find(({ runs }) =>
+      runs.some((run) => run.y === start?.y && run.from <= start.from && run.to > start.from),
+    );
+    const inPlane = ({ runs, ...rest }: Component): Component => ({
+      ...rest,
+      runs: runs.map((run) => ({ y: run.y + y, from: run.from + x, to: run.to + x })),
+    });
+    return { part: inPlane(part), whole: inPlane(whole ?? part) };
   }
 }
 
-function copyOf({ runs, area, sum }: Component, similarity: Similarity, fine: Plane): Copy {
+function pairOf({ runs }: Component, similarity: Similarity): PairOfPlaces {
   const left = Math.min(...runs.map(({ from }) => from));
   const right = Math.max(...runs.map(({ to }) => to));
   const top = runs[0]?.y ?? 0;
   const box = { x: left, y: top, width: right - left, height: (runs.at(-1)?.y ?? 0) + 1 - top };
   const first = contourOf(runs, box);
+  return { first, second: first.map(([x, y]) => apply(similarity, x, y)) };
+}
+
+function copyOf({ part, whole }: Agreeing, similarity: Similarity, fine: Plane): Copy {
+  const { runs, area, sum } = part;
   const { a, b } = similarity;
   return {
-    first,
-    second: first.map(([x, y]) => apply(similarity, x, y)),
+    ...pairOf(part, similarity),
+    whole: pairOf(whole, similarity),
     similarity: sum / area / 255,
     grain: grainOf(fine, similarity, runs),
     scale: Math.hypot(a, b),

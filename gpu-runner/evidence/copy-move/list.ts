@@ -9,6 +9,7 @@ import { readConfiguration } from "../../configuration.ts";
 import { decodeImage } from "../../image/decode.ts";
 import { believedCopies, searchCopies } from "../evidence.ts";
 import type { Point } from "../plane.ts";
+import type { PairOfPlaces } from "./correspondence.ts";
 
 const { MAX_PIXELS } = readConfiguration({ ...process.env, RUNNER_SECRET: "nothing is signed here" });
 const { signal } = new AbortController();
@@ -19,10 +20,10 @@ for (const file of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
   if (copies === null) throw new Error(`${file}: ${degraded_checks.map(({ reason }) => reason).join("; ")}`);
   const [sx, sy] = [image.width / copies.width, image.height / copies.height];
   const enlarged = (polygon: readonly Point[]) => polygon.map(([x, y]) => [x * sx, y * sy]);
-  const places = believedCopies(copies, "natural").copies.map(({ first, second, area }) => ({
-    first: enlarged(first),
-    second: enlarged(second),
-    area: area * sx * sy,
+  const pair = ({ first, second }: PairOfPlaces) => ({ first: enlarged(first), second: enlarged(second) });
+  const places = believedCopies(copies, "natural").copies.map((copy) => ({
+    ...pair(copy),
+    whole: pair(copy.whole),
   }));
   process.stdout.write(`${JSON.stringify({ file, copies: places })}\n`);
 }
