@@ -22,7 +22,7 @@ from itertools import product, repeat
 import numpy as np
 from PIL import Image
 
-from export import POLICY, release
+from export import rewrite
 from omni_iml.inference import Session, above_floor, analyse, decode, prominent, raised
 from omni_iml.metrics import pixel_figures
 
@@ -110,11 +110,7 @@ def main() -> None:
     chosen = choose(shown, manifest["pipeline"])
     print(f"of {len(found)} images, {len(shown)} show the same place twice; chosen: {chosen}")
     manifest["pipeline"]["copies"] = chosen
-    manifest["version"] = args.version
-    policy = {name: manifest[name] for name in POLICY}
-    manifest["release"] = release(args.version, manifest["model"]["sha256"], policy, manifest.get("interpretation"))
-    written.write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"release {manifest['release']}")
+    rewrite(written, manifest, args.version)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,14 @@ def manifest(onnx: pathlib.Path, version: str, policy: dict, training: dict, fig
     }
 
 
+def rewrite(path: pathlib.Path, written: dict, version: str) -> None:
+    """Saves a manifest of which the policy was changed, with a new version and release, and prints its name."""
+    policy = {name: written[name] for name in POLICY}
+    named = release(version, written["model"]["sha256"], policy, written.get("interpretation"))
+    path.write_text(json.dumps(written | {"version": version, "release": named}, indent=2) + "\n")
+    print(f"release {named}")
+
+
 def main() -> None:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

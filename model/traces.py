@@ -15,7 +15,7 @@ import json
 import math
 import pathlib
 
-from export import POLICY, release
+from export import rewrite
 
 # Of a JPEG and of another file.
 TRACES = {
@@ -62,11 +62,7 @@ def main() -> None:
         chosen = round(weight(forged, authentic), 3)
         print(f"{trace}: {forged[0]} of {forged[1]} forged and {authentic[0]} of {authentic[1]} authentic: {chosen}")
         manifest["score"][trace] = chosen
-    manifest["version"] = args.version
-    policy = {name: manifest[name] for name in POLICY}
-    manifest["release"] = release(args.version, manifest["model"]["sha256"], policy, manifest.get("interpretation"))
-    args.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
-    print(f"release {manifest['release']}")
+    rewrite(args.manifest, manifest, args.version)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,12 @@ const levels = Uint8Array.from({ length: 2 * middle + 1 }, (_, i) =>
 /** The rounded level of a logit; none is above that of 255. */
 export const levelOf = (logit: number) => levels[(logit * logitSteps + middle + 0.5) | 0] ?? 0;
 
+/** What each of the 256 levels is with its logit moved by `by`: none passes those of 0 and 255. */
+export const movedLevels = (by: number) =>
+  Uint8Array.from({ length: 256 }, (_, level) =>
+    levelOf(Math.min(Math.max(logitOf(level) + by, logitOf(0)), logitOf(255))),
+  );
+
 /** Takes tiles row by row and gives the finished map. */
 export class Blender {
   readonly map: Uint8Array;

@@ -8,7 +8,7 @@ import type { ReleaseManifest } from "@omni-iml/shared/release";
 import type { Copy } from "../evidence/copy-move/correspondence.ts";
 import { rasterize } from "../evidence/plane.ts";
 import type { GreyMap } from "../image/encode.ts";
-import { levelOf, logitOf } from "../inference/blend.ts";
+import { logitOf, movedLevels } from "../inference/blend.ts";
 
 /** Pairs of places, in pixels of the picture in which they were found: the whole image, perhaps reduced. */
 export interface CopiedPlaces {
@@ -49,9 +49,7 @@ export function raiseCopies(
     for (let i = 0; i < place.length; i++) if (place[i] === 1) raised[i] = 1;
   }
   if (!raised.includes(1)) return;
-  const levels = Uint8Array.from({ length: 256 }, (_, level) =>
-    levelOf(Math.min(logitOf(level) + raise, logitOf(255))),
-  );
+  const levels = movedLevels(raise);
   for (let y = 0; y < map.height; y++) {
     const row = Math.floor((y + 0.5) / downMap) * width;
     for (let x = 0; x < map.width; x++) {

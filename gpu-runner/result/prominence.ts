@@ -5,7 +5,7 @@
  * model/omni_iml/inference.py does the same, on maps of any size pixel by pixel.
  */
 import type { GreyMap } from "../image/encode.ts";
-import { levelOf, logitOf } from "../inference/blend.ts";
+import { logitOf, movedLevels } from "../inference/blend.ts";
 import { connectedComponents, type Run } from "./components.ts";
 import { factorOf, reduce } from "./regions.ts";
 
@@ -22,7 +22,7 @@ interface Part {
 export function raiseFloor(map: GreyMap, relativeFloor: number): void {
   const floor = relativeFloor * strongest(partsOf(reduce(map, factorOf(map))));
   if (floor === 0) return;
-  const lowered = Uint8Array.from({ length: 256 }, (_, level) => levelOf(logitOf(level) - floor));
+  const lowered = movedLevels(-floor);
   const { data } = map;
   for (let i = 0; i < data.length; i++) data[i] = lowered[data[i] ?? 0] ?? 0;
 }
